@@ -1,0 +1,65 @@
+"""Every loss a student can be trained with. Edit one here, or add one, and rerun: only its students are trained again.
+
+A loss is a free function over the whole batch; it may mix the examples of the batch as it likes:
+
+    loss(logits, weak_probs, step_frac, **its own parameters) -> scalar
+        logits      (B, 2) float32    the student's, with gradient
+        weak_probs  (B, 2) float32    the supervisor's soft labels; rows sum to 1
+        step_frac   float in [0, 1]   how far training has come, for warm-ups
+
+    python train_strong.py ... --loss=conf
+    python train_strong.py ... --loss=conf:alpha=0.75,warmup=0.1
+
+This file needs nothing but torch: copy it into a project of your own.
+"""
+
+import torch
+
+
+def cross_entropy(logits, target):
+    """CE(p, target) = -sum target log p, mean over the batch. logits, target: (B, 2) -> scalar."""
+    return -(target * logits.log_softmax(1)).sum(1).mean()
+
+
+def xent(logits, weak_probs, step_frac):
+    """Plain finetuning on the soft labels: CE(p, q). Burns et al. 2023, arXiv 2312.09390."""
+    return cross_entropy(logits, weak_probs)
+
+
+def harden(logits, weak_probs):
+    """The student's own predictions as 0/1 targets, with a threshold that adapts to the batch. (B, 2), (B, 2) -> (B, 2)
+
+    The threshold is set so that class 1 gets the share of the batch that the supervisor gives it on average: for
+    balanced data, half of the batch. Examples that tie at the threshold share what is left of class 1 between them,
+    so ties never push a whole batch into one class and the order of the batch plays no part. No gradient.
+    """
+    margin = (logits[:, 1] - logits[:, 0]).detach()  # (B,) unlike p1, a margin does not saturate into ties at 1.0
+    count = (weak_probs[:, 1].mean() * len(margin)).round()  # how many examples go to class 1
+    threshold = margin.sort(descending=True).values[count.long().clamp(min=1) - 1]
+    above, tied = (margin > threshold).float(), (margin == threshold).float()  # (B,), (B,)
+    class1 = above + tied * (count - above.sum()) / tied.sum()
+    return torch.stack([1 - class1, class1], 1)
+
+
+def conf(logits, weak_probs, step_frac, alpha=0.5, warmup=0.2):
+    """Auxiliary confidence loss: the student is also trained towards its own hardened predictions.
+
+    CE(p, (1-a) q + a h), where a rises linearly from 0 to alpha over the first `warmup` of training and h is `harden`.
+    Burns et al. 2023, section 4.3 and appendix; matching the supervisor's class prior: openai/weak-to-strong.
+    """
+    a = alpha * min(1.0, step_frac / warmup) if warmup else alpha
+    return cross_entropy(logits, (1 - a) * weak_probs + a * harden(logits, weak_probs))
+
+
+def bootstrap(logits, weak_probs, step_frac, beta=None, hard=False):
+    """Labels mixed with the student's own predictions. Reed et al. 2014, arXiv 1412.6596.
+
+    soft (eq. 6): CE(p, beta q + (1-beta) p), gradient through both p; beta 0.95
+    hard (eq. 7): CE(p, beta q + (1-beta) onehot(argmax p)), target fixed; beta 0.8
+    """
+    beta = (0.8 if hard else 0.95) if beta is None else beta
+    own = torch.nn.functional.one_hot(logits.argmax(1), 2).float() if hard else logits.softmax(1)  # (B, 2)
+    return cross_entropy(logits, beta * weak_probs + (1 - beta) * own)
+
+
+LOSSES = {"xent": xent, "conf": conf, "bootstrap": bootstrap}

@@ -1,0 +1,108 @@
+"""Losses against numbers worked out by hand. In the comments, p is the student and q the supervisor."""
+
+import ast
+import math
+
+import pytest
+import torch
+from conftest import ROOT
+
+from losses import LOSSES, bootstrap, conf, harden, xent
+
+LN3 = math.log(3)  # logits (0, ln 3) give p = (1/4, 3/4)
+LOGITS = torch.tensor([[0.0, 0.0], [0.0, LN3]])
+WEAK = torch.tensor([[0.5, 0.5], [0.25, 0.75]])
+H_HALF, H_QUARTER = math.log(2), -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))  # entropies of (1/2, 1/2) and (1/4, 3/4)
+
+
+def random_batch(n, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n, 2, generator=generator), torch.randn(n, 2, generator=generator).softmax(1)
+
+
+def test_xent():
+    # row 1: p = q = (1/2, 1/2) -> ln 2 = 0.693147; row 2: p = q = (1/4, 3/4) -> 0.562335; mean 0.627741
+    assert xent(LOGITS, WEAK, 0.5).item() == pytest.approx((H_HALF + H_QUARTER) / 2)
+    assert xent(LOGITS, WEAK, 0.5).item() == pytest.approx(0.627741, abs=1e-6)
+    # a sure and wrong label: -ln 1/4
+    assert xent(LOGITS[1:], torch.tensor([[1.0, 0.0]]), 0).item() == pytest.approx(math.log(4))
+
+
+def test_hardened_share_is_the_prior():
+    logits = torch.tensor([[0.0, 5.0], [0.0, 4.0], [0.0, 3.0], [0.0, 1.0]])  # all lean to class 1
+    half, quarter = torch.full((4, 2), 0.5), torch.tensor([[0.75, 0.25]]).repeat(4, 1)
+    assert harden(logits, half)[:, 1].tolist() == [1, 1, 0, 0]
+    assert harden(logits, quarter)[:, 1].tolist() == [1, 0, 0, 0]
+    assert harden(logits, torch.tensor([[1.0, 0.0]]).repeat(4, 1))[:, 1].tolist() == [0, 0, 0, 0]
+    assert harden(logits, torch.tensor([[0.0, 1.0]]).repeat(4, 1))[:, 1].tolist() == [1, 1, 1, 1]
+    for seed in range(20):
+        logits, weak = random_batch(32, seed)
+        assert harden(logits, weak)[:, 1].sum() == round(32 * weak[:, 1].mean().item())
+        assert set(harden(logits, weak).flatten().tolist()) == {0.0, 1.0}
+
+
+def test_ties_share_what_is_left():
+    half = torch.full((4, 2), 0.5)
+    assert harden(torch.zeros(4, 2), half).tolist() == half.tolist()  # all tie: nobody is flipped, the share holds
+    tied = torch.tensor([[0.0, 2.0], [0.0, 1.0], [0.0, 1.0], [0.0, 0.0]])  # one place left for the two in the middle
+    assert harden(tied, half)[:, 1].tolist() == [1, 0.5, 0.5, 0]
+    saturated = torch.tensor([[0.0, 90.0], [0.0, 80.0], [0.0, 70.0], [0.0, 60.0]])  # all p1 are 1.0 in float32
+    assert harden(saturated, half)[:, 1].tolist() == [1, 1, 0, 0]
+
+
+def test_conf():
+    # B = 2, mean q1 = 5/8, so round(1.25) = 1 goes to class 1: h = ((1, 0), (0, 1)). alpha 0.5 in full:
+    # targets ((3/4, 1/4), (1/8, 7/8)); row 1: ln 2; row 2: -(1/8 ln 1/4 + 7/8 ln 3/4) = 0.425009
+    assert conf(LOGITS, WEAK, 1.0).item() == pytest.approx((H_HALF + 0.425009) / 2, abs=1e-6)
+    # halfway through the warm-up a = 0.25: row 2 has target (3/16, 13/16), -(3/16 ln 1/4 + 13/16 ln 3/4) = 0.493672
+    assert conf(LOGITS, WEAK, 0.1).item() == pytest.approx((H_HALF + 0.493672) / 2, abs=1e-6)
+    assert conf(LOGITS, WEAK, 0.0).item() == xent(LOGITS, WEAK, 0.0).item()
+
+
+def test_conf_without_alpha_is_xent_to_the_bit():
+    logits, weak = random_batch(31)
+    gradients = []
+    for loss in (lambda *a: conf(*a, alpha=0.0), xent):
+        leaf = logits.clone().requires_grad_()
+        loss(leaf, weak, 0.7).backward()
+        gradients.append(leaf.grad)
+    assert torch.equal(*gradients)
+
+
+def test_conf_gives_its_own_predictions_no_gradient():
+    logits, weak = random_batch(16)
+    leaf = logits.clone().requires_grad_()
+    conf(leaf, weak, 1.0, alpha=1.0).backward()
+    assert torch.allclose(leaf.grad, (logits.softmax(1) - harden(logits, weak)) / 16, atol=1e-7)  # (p - target) / B
+
+
+def test_order_of_the_batch_plays_no_part():
+    logits, weak = random_batch(32)
+    logits[:8] = 0  # ties too
+    order = torch.randperm(32, generator=torch.Generator().manual_seed(1))
+    for loss in LOSSES.values():
+        assert loss(logits[order], weak[order], 0.5).item() == pytest.approx(loss(logits, weak, 0.5).item(), rel=1e-6)
+
+
+def test_bootstrap():
+    # soft, beta 1/2, p = (1/4, 3/4), q = (1, 0): target (5/8, 3/8): -(5/8 ln 1/4 + 3/8 ln 3/4) = 0.974315
+    logits, weak = torch.tensor([[0.0, LN3]], requires_grad=True), torch.tensor([[1.0, 0.0]])
+    assert bootstrap(logits, weak, 0, beta=0.5).item() == pytest.approx(0.974315, abs=1e-6)
+    # hard, beta 1/2: onehot(argmax p) = (0, 1), target (1/2, 1/2): -(1/2 ln 1/4 + 1/2 ln 3/4) = 0.836988
+    assert bootstrap(logits, weak, 0, beta=0.5, hard=True).item() == pytest.approx(0.836988, abs=1e-6)
+    # defaults: 0.95 q + 0.05 p = (0.9625, 0.0375); 0.8 q + 0.2 onehot = (0.8, 0.2)
+    assert bootstrap(logits, weak, 0).item() == pytest.approx(0.9625 * math.log(4) - 0.0375 * math.log(0.75), rel=1e-6)
+    assert bootstrap(logits, weak, 0, hard=True).item() == pytest.approx(0.8 * math.log(4) - 0.2 * math.log(0.75), rel=1e-6)
+
+
+def test_soft_bootstrap_has_gradient_through_both():
+    # d/dz1 of b CE(p, q) + (1-b) H(p): b (p1 - q1) - (1-b) p1 p0 (z1 - z0)
+    logits = torch.tensor([[0.0, LN3]], requires_grad=True)
+    bootstrap(logits, torch.tensor([[1.0, 0.0]]), 0, beta=0.5).backward()
+    assert logits.grad[0, 1].item() == pytest.approx(0.5 * 0.75 - 0.5 * 0.75 * 0.25 * LN3, rel=1e-5)
+
+
+def test_losses_import_torch_only():
+    tree = ast.parse((ROOT / "losses.py").read_text())
+    imports = [n for n in ast.walk(tree) if isinstance(n, (ast.Import, ast.ImportFrom))]
+    assert [name.name for node in imports for name in node.names] == ["torch"]

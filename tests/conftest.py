@@ -1,0 +1,87 @@
+"""Tiny models and data, made on the spot: nothing is downloaded, and everything runs through the real command line."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+os.environ.pop("HF_ENDPOINT", None)
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import pytest
+import torch
+import transformers
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+torch.set_num_threads(1)
+transformers.logging.disable_progress_bar()
+ROOT = Path(__file__).resolve().parent.parent
+GOOD, BAD = ("fine", "moving", "funny", "bright"), ("dull", "flat", "noisy", "grim")
+FILLERS = "the film is a story of two men and one long road at night with songs".split()
+
+
+def rows(n, seed=0):
+    """n different made-up reviews, half of each class, told apart by one word. A tenth of them also end in "!"."""
+    draw = random.Random(seed)
+    made = {}
+    while len(made) < n:
+        label = len(made) % 2
+        words = draw.choices(FILLERS, k=draw.randint(3, 12)) + [draw.choice(GOOD if label else BAD)]
+        draw.shuffle(words)
+        made.setdefault(" ".join(words) + "!" * (draw.random() < 0.1), label)
+    return [{"text": text, "label": label} for text, label in made.items()]
+
+
+def write(path, lines):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def read(path):
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+def make_model(family, folder):
+    """A model of two layers with a byte-level tokenizer that knows the reviews' words."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    # GPT-2's token 0 is "!" and its pad token is its end-of-text token; keep both so
+    corpus = [row["text"] + "\nSentiment: negative positive no yes Question Answer:" for row in rows(200)]
+    special = ["!", "<|endoftext|>"] + (["[PAD]", "[CLS]", "[SEP]"] if family == "bert" else [])
+    tokenizer.train_from_iterator(corpus, trainers.BpeTrainer(
+        vocab_size=400, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    names = {"eos_token": "<|endoftext|>"} | ({"pad_token": "[PAD]", "cls_token": "[CLS]"} if family == "bert" else {})
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
+    torch.manual_seed(1)
+    size = dict(vocab_size=tokenizer.get_vocab_size(), eos_token_id=1, bos_token_id=1)
+    if family == "gpt2":
+        config = transformers.GPT2Config(n_embd=32, n_layer=2, n_head=2, n_positions=64, **size)
+    elif family == "llama":  # its output embeddings are not its input embeddings
+        config = transformers.LlamaConfig(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+                                          num_key_value_heads=2, max_position_embeddings=128, tie_word_embeddings=False, **size)
+    else:
+        config = transformers.BertConfig(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+                                         max_position_embeddings=64, pad_token_id=2, **size)
+    kind = transformers.BertModel if family == "bert" else transformers.AutoModelForCausalLM.from_config
+    kind(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """{family: model folder}"""
+    folder = tmp_path_factory.mktemp("models")
+    return {family: make_model(family, folder / f"tiny-{family}") for family in ("gpt2", "llama", "bert")}
+
+
+def command(*words, ok=True, **environment):
+    """Runs a script of the project with its flags; returns (exit status, stdout, stderr)."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1", **environment}
+    words = ["bash" if str(words[0]).endswith(".sh") else sys.executable, str(ROOT / words[0]), *map(str, words[1:])]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment)
+    if ok:
+        assert done.returncode == 0, done.stderr
+    return done.returncode, done.stdout, done.stderr

@@ -1,0 +1,106 @@
+"""Flags, and what makes a run up to date."""
+
+import json
+import shutil
+
+import pytest
+from conftest import ROOT, command, rows, write
+
+import stage
+
+TRAIN = ["train_strong.py", "--model=m", "--labels=l", "--test=t", "--out=o"]
+
+
+@pytest.mark.parametrize("flags, complaint", [
+    (TRAIN + ["--epoch=2"], "unknown flag --epoch; did you mean --epochs?"),
+    (TRAIN + ["--seed=x"], "--seed=x: a whole number is needed"),
+    (TRAIN + ["--lr=fast"], "--lr=fast: a number is needed"),
+    (TRAIN + ["--save_model=maybe"], "--save_model=maybe: true or false is needed"),
+    (TRAIN + ["--loss=cnf"], "unknown loss cnf; losses.py has xent, conf, bootstrap; did you mean conf?"),
+    (TRAIN + ["--loss=conf:beta=1"], "conf has no parameter beta; it has alpha, warmup"),
+    (TRAIN + ["--loss=conf:alpha"], "alpha should read like alpha=0.75"),
+    (TRAIN + ["spare"], "unknown flag spare"),
+    (TRAIN[:-1], "--out is missing"),
+    (TRAIN, "cannot read l: No such file or directory"),
+    (["label_weak.py", "--model=1e3", "--data=d", "--out=o"], "cannot read d: No such file or directory"),
+])
+def test_bad_flags_are_refused_before_any_work(tmp_path, flags, complaint):
+    status, _, error = command(*flags, ok=False)
+    assert status != 0 and complaint in error and error.count("\n") == 1
+
+
+def test_help_shows_every_flag_with_its_comment():
+    _, printed, _ = command("train_strong.py", "--help")
+    assert "python train_strong.py --model=gpt2-xl" in printed and "lr=5e-5," in printed and "# peak learning rate" in printed
+
+
+def project(folder):
+    """A copy of the project whose files a test may edit."""
+    folder.mkdir()
+    for file in [*ROOT.glob("*.py"), ROOT / "run_all.sh"]:
+        shutil.copy(file, folder)
+    return folder
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_up_to_date_means_same_arguments_inputs_code_and_outputs(tmp_path):
+    here, data, out = project(tmp_path / "project"), write(tmp_path / "mine.jsonl", rows(60)), tmp_path / "data"
+    fresh = lambda *flags: "up to date" not in command(here / "prepare_data.py", data, f"--out={out}", *flags)[1]
+    assert fresh() and not fresh()
+    assert fresh("--max_test=4") and fresh()  # an argument
+    edit(here / "prepare_data.py", "def uniform(*key):", "# a remark\n\n\ndef uniform(*key):")
+    assert not fresh()
+    edit(here / "prepare_data.py", "2**48", "2**48 * 1")
+    assert fresh() and not fresh()
+    write(data, rows(62))
+    assert fresh() and not fresh()
+    moved = data.rename(tmp_path / "moved.jsonl")
+    write(data, rows(62))
+    assert not fresh()  # the content of an input counts, not its date
+    (out / "test.jsonl").unlink()
+    assert fresh() and not fresh()
+    (out / "run.json").write_text("{")
+    assert fresh() and moved.exists()
+
+
+def test_a_crash_while_writing_is_not_taken_for_a_result(tmp_path):
+    args = {"out": str(tmp_path / "seed0" / "run")}
+    with stage.finish(stage.start(args, [], ["stage.py"]), accuracy=1.0):
+        pass
+    assert stage.start(args, [], ["stage.py"]) is None
+    with pytest.raises(KeyboardInterrupt), stage.finish(stage.start({**args, "lr": 1}, [], ["stage.py"])):
+        raise KeyboardInterrupt
+    assert stage.start(args, [], ["stage.py"])
+    history = (tmp_path / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["metrics"] for line in history] == [{"accuracy": 1.0}]
+
+
+def test_of_the_losses_only_the_one_used_and_what_it_calls_counts(tmp_path, monkeypatch):
+    here = project(tmp_path / "project")
+    monkeypatch.setattr(stage, "HERE", here)
+    before = {name: stage.loss_source(name) for name in ("xent", "conf", "bootstrap")}
+    assert "def harden" in before["conf"] and "def harden" not in before["xent"] and "def cross_entropy" in before["xent"]
+    changed = lambda: [name for name in before if stage.loss_source(name) != before[name]]
+    edit(here / "losses.py", '"""Plain finetuning', '"""Quite plain finetuning')
+    edit(here / "losses.py", "    a = alpha *", "    # how much\n\n    a = alpha *")
+    assert changed() == []
+    edit(here / "losses.py", "margin.sort(descending=True)", "margin.sort(descending=True, stable=True)")
+    assert changed() == ["conf"]
+    edit(here / "losses.py", "logits.log_softmax(1)", "logits.log_softmax(-1)")
+    assert changed() == ["xent", "conf", "bootstrap"]
+    edit(here / "losses.py", '"xent": xent', '"xent": xent, "mine": lambda *batch: conf(*batch, alpha=0.1)')
+    assert "alpha=0.1" in stage.loss_source("mine") and "def harden" in stage.loss_source("mine")
+
+
+def test_model_folder_counts_by_content(tmp_path):
+    write(tmp_path / "m" / "config.json", [{"a": 1}])
+    first = stage.fingerprint(tmp_path / "m")
+    shutil.copytree(tmp_path / "m", tmp_path / "n")
+    assert stage.fingerprint(tmp_path / "n") == first
+    write(tmp_path / "m" / "config.json", [{"a": 2}])
+    assert stage.fingerprint(tmp_path / "m") != first

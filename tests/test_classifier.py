@@ -1,0 +1,99 @@
+"""The classifier on GPT-2, Llama and BERT shapes: pooling, the head from label words, saving, training."""
+
+import pytest
+import torch
+import transformers
+from conftest import rows
+
+import classifier
+from losses import xent
+
+FAMILIES = ("gpt2", "llama", "bert")
+WORDS = [" negative", " positive"]
+TEXTS = [row["text"] for row in rows(24)] + ["!", "fine!!!", "dull <|endoftext|>", "a <|endoftext|><|endoftext|>"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_prediction_does_not_depend_on_the_batch(tiny, family):
+    model, tokenizer = classifier.load(tiny[family], WORDS)
+    together = classifier.predict(model, tokenizer, TEXTS, batch_size=28)
+    alone = torch.cat([classifier.predict(model, tokenizer, [text]) for text in TEXTS])
+    assert torch.allclose(together, alone, atol=1e-6)
+    assert together.std(0).min() > 1e-5  # they are not all the same, either
+
+
+@pytest.mark.parametrize("family", ("gpt2", "llama"))
+def test_head_from_label_words_gives_the_language_models_own_answer(tiny, family):
+    model, tokenizer = classifier.load(tiny[family], WORDS)
+    probs = classifier.predict(model, tokenizer, [text + "\nSentiment:" for text in TEXTS])
+    language_model = transformers.AutoModelForCausalLM.from_pretrained(tiny[family])
+    words = [tokenizer(word).input_ids[0] for word in WORDS]
+    for text, p in zip(TEXTS, probs):
+        ids = tokenizer(text + "\nSentiment:", return_tensors="pt").input_ids
+        expected = language_model(ids).logits[0, -1, words].softmax(0)
+        assert torch.allclose(p, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_saved_model_is_the_same_model(tiny, family, tmp_path):
+    model, tokenizer = classifier.load(tiny[family], WORDS, max_tokens=20)
+    targets = torch.eye(2)[[0, 1] * 14]
+    classifier.finetune(model, tokenizer, TEXTS, targets, xent, epochs=2, batch_size=8, lr=1e-2)
+    before = classifier.predict(model, tokenizer, TEXTS)
+    classifier.save(model, tokenizer, tmp_path)
+    again, tokenizer = classifier.load(tmp_path, head="keep")
+    assert tokenizer.model_max_length == 20
+    assert torch.equal(classifier.predict(again, tokenizer, TEXTS), before)
+    plain = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path)  # any tool loads it
+    ids = tokenizer(TEXTS[0], return_tensors="pt").input_ids
+    assert torch.allclose(plain(ids).logits.softmax(1)[0], before[0], atol=1e-6)
+    assert not [path for path in tmp_path.iterdir() if path.suffix in (".bin", ".pt", ".pkl")]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_learns(tiny, family):
+    made = rows(200)
+    model, tokenizer = classifier.load(tiny[family], WORDS, seed=3)
+    texts, labels = [row["text"] for row in made], torch.tensor([row["label"] for row in made])
+    curve = classifier.finetune(model, tokenizer, texts[:150], torch.eye(2)[labels[:150]], xent, epochs=8, batch_size=16, lr=5e-3)
+    assert (classifier.predict(model, tokenizer, texts[150:]).argmax(1) == labels[150:]).float().mean() > 0.9
+    assert [point["step"] for point in curve] == list(range(1, 8 * 10 + 1))
+    rates = [point["lr"] for point in curve]
+    assert rates.index(max(rates)) == 7 and max(rates) == pytest.approx(5e-3) and rates[-1] < 1e-4  # up for 8 steps, then down
+
+
+def test_long_texts_lose_their_beginning(tiny):
+    model, tokenizer = classifier.load(tiny["gpt2"], WORDS, max_tokens=8)
+    long = "dull " * 30 + "the film is fine"
+    assert classifier.encode(tokenizer, [long])[0] == tokenizer(long, truncation=False).input_ids[-8:]
+
+
+def test_no_dropout(tiny):
+    model, tokenizer = classifier.load(tiny["gpt2"], WORDS)
+    model.train()
+    ids = classifier.encode(tokenizer, TEXTS[:4])
+    assert torch.equal(*(classifier.forward(model, ids, tokenizer.pad_token_id) for _ in range(2)))
+
+
+def test_batches_hold_every_example_once_in_similar_lengths():
+    lengths = torch.randint(1, 100, (1000,), generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    first, second = (classifier.batches(lengths, 32, generator) for _ in range(2))
+    for cut in (first, second, classifier.batches(lengths, 32)):
+        assert torch.equal(torch.cat(cut).sort().values, torch.arange(1000))
+        assert len(cut) == 32 and {len(batch) for batch in cut} == {31, 32}
+        padded = sum(len(batch) * lengths[batch].max() for batch in cut)
+        assert padded < 1.1 * lengths.sum()
+    assert not torch.equal(torch.cat(first), torch.cat(second))  # another epoch, another order
+
+
+@pytest.mark.parametrize("words, head", [(None, "words"), (WORDS, "random")])
+def test_random_head_is_small_and_seeded(tiny, words, head):
+    heads = [classifier.load(tiny["llama"], words, head, seed)[0].score.weight for seed in (0, 0, 1)]
+    assert torch.equal(heads[0], heads[1]) and not torch.equal(heads[0], heads[2])
+    assert 0.01 < heads[0].std() < 0.03
+
+
+def test_a_head_that_was_never_trained_is_refused(tiny):
+    with pytest.raises(ValueError, match="no trained classification head"):
+        classifier.load(tiny["gpt2"], head="keep")

@@ -1,0 +1,105 @@
+"""The splits: disjoint, balanced, grouped, the same every time. Through the command line where it can be."""
+
+import json
+
+import pytest
+from conftest import command, read, rows, write
+
+import prepare_data
+
+SPLITS = ("weak_train", "transfer", "test")
+
+
+def prepare(task, out, *flags, ok=True):
+    output = command("prepare_data.py", task, f"--out={out}", *flags, ok=ok)
+    return output if not ok else {name: read(out / f"{name}.jsonl") for name in SPLITS}
+
+
+def test_disjoint_and_balanced(tmp_path):
+    splits = prepare(write(tmp_path / "mine.jsonl", rows(300)), tmp_path / "data")
+    texts = [row["text"] for name in SPLITS for row in splits[name]]
+    ids = [row["id"] for name in SPLITS for row in splits[name]]
+    assert len(set(texts)) == len(texts) == len(set(ids)) > 240
+    for part in splits.values():
+        assert 2 * sum(row["label"] for row in part) == len(part) > 60
+        assert {tuple(row) for row in part} == {("id", "text", "label")}
+    labels = [row["label"] for row in splits["test"]]
+    assert labels != sorted(labels)  # in no order that gives the class away
+    assert json.loads((tmp_path / "data" / "task.json").read_text())["counts"] == {name: len(splits[name]) for name in SPLITS}
+
+
+def test_a_smaller_sample_is_part_of_a_larger_one_whatever_the_order_of_the_file(tmp_path):
+    made = rows(300)
+    large = prepare(write(tmp_path / "mine.jsonl", made), tmp_path / "large")
+    small = prepare(write(tmp_path / "mine.jsonl", made[::-1]), tmp_path / "small", "--max_train=20", "--max_test=10")
+    for name, size in zip(SPLITS, (20, 20, 10)):
+        assert len(small[name]) == size
+        assert {row["id"] for row in small[name]} < {row["id"] for row in large[name]}
+    other = prepare(tmp_path / "mine.jsonl", tmp_path / "other", "--seed=1")
+    assert {row["id"] for row in other["test"]} != {row["id"] for row in large["test"]}
+
+
+def test_same_text_stays_on_one_side_and_counts_once(tmp_path):
+    made = rows(200)
+    again = [{"text": row["text"].upper() + " ", "label": row["label"]} for row in made]
+    splits = prepare(write(tmp_path / "mine.jsonl", made + again), tmp_path / "data")
+    texts = [row["text"].lower() for name in SPLITS for row in splits[name]]
+    assert len(set(texts)) == len(texts)
+
+
+def test_a_text_with_both_labels_is_refused(tmp_path):
+    made = rows(60)
+    made[40] = {"text": made[7]["text"], "label": 1 - made[7]["label"]}
+    status, _, error = prepare(write(tmp_path / "mine.jsonl", made), tmp_path / "data", ok=False)
+    assert status != 0 and "mine.jsonl:8 and mine.jsonl:41" in error.replace(f"{tmp_path}/", "") and error.count("\n") == 1
+
+
+def test_prompt_and_label_words_of_a_task_json_beside_the_file(tmp_path):
+    write(tmp_path / "mine.jsonl", rows(60))
+    (tmp_path / "task.json").write_text(json.dumps({"prompt": "Review: {text}\nSentiment:", "label_words": [" bad", " good"]}))
+    splits = prepare(tmp_path / "mine.jsonl", tmp_path / "data")
+    assert all(row["text"].startswith("Review: ") and row["text"].endswith("\nSentiment:") for row in splits["test"])
+    task = json.loads((tmp_path / "data" / "task.json").read_text())
+    assert task["label_words"] == [" bad", " good"] and task["name"] == "mine"
+
+
+@pytest.mark.parametrize("line, complaint", [
+    ('{"text": "a", "label": 2}', "mine.jsonl:3: label must be 0 or 1, not 2"),
+    ('{"text": "", "label": 1}', "mine.jsonl:3: text must be a text that is not empty"),
+    ('{"label": 1}', "mine.jsonl:3: text is missing; the line has label"),
+    ("[1]", "mine.jsonl:3: a JSON object is needed"),
+])
+def test_bad_lines_are_refused(tmp_path, line, complaint):
+    lines = write(tmp_path / "mine.jsonl", rows(20)).read_text().splitlines()
+    (tmp_path / "mine.jsonl").write_text("\n".join([*lines[:2], line, *lines[3:]]))
+    status, _, error = prepare(tmp_path / "mine.jsonl", tmp_path / "data", ok=False)
+    assert status != 0 and complaint in error and error.count("\n") == 1
+
+
+def test_unknown_task(tmp_path):
+    status, _, error = prepare("scic", tmp_path / "data", ok=False)
+    assert status != 0 and "unknown task scic; there is sciq" in error
+
+
+def sciq_rows(n):
+    return [{"question": f"Question {i}?", "distractor1": f"a{i}", "distractor2": f"b{i}", "distractor3": f"c{i}",
+             "correct_answer": f"right{i}", "support": f"Passage {i // 2}." if i % 3 else ""} for i in range(n)]
+
+
+def test_sciq_shows_right_and_wrong_candidates_in_one_form():
+    made = [prepare_data.sciq(row) for row in sciq_rows(600)]
+    assert 250 < sum(row["label"] for row in made) < 350
+    shown = [row["text"].split("Answer: ")[1].split("\n")[0] for row in made]
+    assert all((answer.startswith("right")) == (row["label"] == 1) for answer, row in zip(shown, made))
+    wrong = [sum(answer.startswith(letter) for answer in shown) for letter in "abc"]
+    assert all(70 < count < 130 for count in wrong)  # each distractor is as likely
+    assert made == [prepare_data.sciq(row) for row in sciq_rows(600)]
+
+
+def test_groups_are_joined_over_any_shared_key_and_kept_out_of_the_test_split():
+    row = lambda text, *keys: {"text": text, "label": 0, "keys": list(keys)}
+    train = [row("1", "a", "p"), row("2", "b", "p"), row("3", "b", "q"), row("4", "c", ""), row("5", "d", "t")]
+    train, test = prepare_data.by_group(train, [row("6", "e", "t")])
+    groups = {r["text"]: r["group"] for r in train}
+    assert groups["1"] == groups["2"] == groups["3"] != groups["4"]
+    assert set(groups) == {"1", "2", "3", "4"} and len(test) == 1  # 5 shares its passage with a test row

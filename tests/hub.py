@@ -1,0 +1,74 @@
+"""A stand-in for the model and dataset hub on a loopback port: the handful of answers that its real clients ask for.
+
+    with Hub(folder) as hub:    # folder/models/NAMESPACE/NAME/files, folder/datasets/NAMESPACE/NAME/files
+        run(..., HF_ENDPOINT=hub.url)
+"""
+
+import hashlib
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+class Hub:
+    def __init__(self, folder):
+        self.asked = []
+        handler = type("Handler", (Answers,), {"folder": Path(folder), "asked": self.asked, "protocol_version": "HTTP/1.1"})
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Answers(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.asked.append(f"{self.command} {self.path}")
+        path = self.path.split("?")[0]
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        api = re.fullmatch(r"/api/(models|datasets)/([^/]+/[^/]+)(?:/(revision|tree|paths-info)/[^/]+)?(?:/.*)?", path)
+        file = re.fullmatch(r"/(datasets/)?([^/]+/[^/]+)/resolve/[^/]+/(.+)", path)
+        if path == "/":
+            self.answer(b"hub")
+        elif api and (repo := self.folder / api[1] / api[2]).is_dir():
+            files = [p for p in sorted(repo.rglob("*")) if p.is_file()]
+            if api[3] in ("tree", "paths-info"):
+                entries = [{"type": "file", "path": str(p.relative_to(repo)), "size": p.stat().st_size, "oid": etag(p)} for p in files]
+                if api[3] == "paths-info":
+                    entries = [e for e in entries if e["path"] in body.decode().replace("%2F", "/")]
+                self.answer(json.dumps(entries).encode())
+            else:
+                about = {"id": api[2], "_id": api[2], "sha": COMMIT, "private": False, "gated": False, "disabled": False, "tags": [],
+                         "downloads": 0, "likes": 0, "siblings": [{"rfilename": str(p.relative_to(repo))} for p in files]}
+                self.answer(json.dumps(about).encode())
+        elif file and (local := self.folder / ("datasets" if file[1] else "models") / file[2] / file[3]).is_file():
+            self.answer(local.read_bytes(), ETag=f'"{etag(local)}"', **{"X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"})
+        else:
+            code = "EntryNotFound" if file and (self.folder / ("datasets" if file[1] else "models") / file[2]).is_dir() else "RepoNotFound"
+            self.answer(b"", 404, **{"X-Error-Code": code, "X-Error-Message": "not here", "X-Repo-Commit": COMMIT})
+
+    do_HEAD = do_POST = do_GET
+
+    def answer(self, body, status=200, **headers):
+        self.send_response(status)
+        for name, value in {"Content-Length": len(body), **headers}.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def etag(path):
+    return hashlib.sha1(path.read_bytes()).hexdigest()

@@ -1,0 +1,46 @@
+"""Models and data by their hub names, through the hub's real clients and a stand-in for its server."""
+
+import shutil
+import socket
+
+from conftest import command, read, write
+from hub import Hub
+
+
+def sciq(n, start):
+    """Made-up rows in the columns of allenai/sciq."""
+    return [{"question": f"What is number {i}?", "distractor3": f"w{i}", "distractor1": f"x{i}", "distractor2": f"y{i}",
+             "correct_answer": f"right{i}", "support": f"Passage {i}." if i % 2 else ""} for i in range(start, start + n)]
+
+
+def test_gpt2_gpt2_xl_sciq_through_the_hub(tiny, tmp_path):
+    for name in ("gpt2", "gpt2-xl"):
+        shutil.copytree(tiny["gpt2"], tmp_path / "hub" / "models" / "openai-community" / name)
+    for split, made in {"train": sciq(120, 0), "test": sciq(40, 500)}.items():
+        write(tmp_path / "hub" / "datasets" / "allenai" / "sciq" / f"{split}.jsonl", made)
+    places = dict(HF_HOME=str(tmp_path / "cache"), DATA=str(tmp_path / "data"), RESULTS=str(tmp_path / "results"), LOSSES="xent")
+    run = lambda *flags, **more: command("run_all.sh", "gpt2", "gpt2-xl", "sciq", "--epochs=1", *flags, **{**places, **more})
+    with Hub(tmp_path / "hub") as hub:
+        _, printed, _ = run(HF_ENDPOINT=hub.url, HF_HUB_OFFLINE="")
+    assert any("openai-community/gpt2-xl" in asked for asked in hub.asked) and any("allenai/sciq" in asked for asked in hub.asked)
+    assert "gpt2 supervises gpt2-xl" in printed
+    assert {row["text"].split("?")[0].split()[-1] for row in read(tmp_path / "data" / "sciq" / "test.jsonl")} <= {str(i) for i in range(500, 540)}
+    # The hub is gone. What is done is up to date, and what lies in the cache is enough for another seed
+    gone = dict(HF_ENDPOINT=hub.url, HF_HUB_OFFLINE="", RESULTS=str(tmp_path / "results"))
+    assert run(**gone)[1].count("up to date") == 6
+    command("train_weak.py", "--model=gpt2", f"--train={tmp_path}/data/sciq/weak_train.jsonl", f"--test={tmp_path}/data/sciq/test.jsonl",
+            f"--out={tmp_path}/other", HF_HOME=places["HF_HOME"], **gone)
+
+
+def test_an_unreachable_hub_is_one_line(tmp_path):
+    made = write(tmp_path / "d.jsonl", [{"id": "a", "text": "b", "label": 1}])
+    for silent, name, words in ((False, "allenai/sciq", ["prepare_data.py", "sciq"]),
+                                (True, "gpt2", ["train_weak.py", "--model=gpt2", f"--train={made}", f"--test={made}"])):
+        with socket.socket() as server:
+            server.bind(("127.0.0.1", 0))
+            if silent:  # connections are accepted and never answered; without this they are refused
+                server.listen()
+            status, _, error = command(*words, f"--out={tmp_path / 'out'}", ok=False, HF_HUB_OFFLINE="", HF_HOME=str(tmp_path),
+                                       HF_ENDPOINT=f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert status != 0 and error.count("\n") == 1 and f"cannot load {name}: the hub cannot be reached" in error
+        assert "local folder" in error and "demo" in error and not (tmp_path / "out").exists()

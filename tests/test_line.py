@@ -1,0 +1,92 @@
+"""The whole line through run_all.sh, on tiny models."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from conftest import command, read, rows, write
+from test_stage import edit, project
+
+TRAINING = ["--epochs=8", "--batch_size=8", "--lr=5e-3"]
+
+
+@pytest.fixture(scope="module")
+def line(tiny, tmp_path_factory):
+    """A project, its data and results after one run: BERT supervises Llama."""
+    folder = tmp_path_factory.mktemp("line")
+    here = project(folder / "project")
+    data = write(folder / "reviews.jsonl", rows(300))
+    (folder / "task.json").write_text(json.dumps({"prompt": "{text}\nSentiment:", "label_words": [" negative", " positive"]}))
+
+    def run(losses="xent conf conf:alpha=0"):
+        return command(here / "run_all.sh", tiny["bert"], tiny["llama"], data, *TRAINING, LOSSES=losses,
+                       DATA=str(folder / "data"), RESULTS=str(folder / "results"))[1]
+
+    run.printed = run()
+    run.here, run.seed, run.data = here, folder / "results" / "reviews" / "seed0", folder / "data" / "reviews"
+    return run
+
+
+def test_every_stage_leaves_what_the_next_one_needs(line):
+    names = {path.name for path in line.seed.iterdir()}
+    assert names == {"weak_tiny-bert", "labels_tiny-bert", "ceiling_tiny-llama"} | {
+        f"tiny-bert-to-tiny-llama_{loss}" for loss in ("xent", "conf", "conf:alpha=0")}
+    test = read(line.data / "test.jsonl")
+    for name in names - {"labels_tiny-bert"}:
+        lines = read(line.seed / name / "predictions.jsonl")
+        assert [(row["id"], row["label"]) for row in lines] == [(row["id"], row["label"]) for row in test]
+        run = json.loads((line.seed / name / "run.json").read_text())
+        right = sum((row["probs"][1] > 0.5) == row["label"] for row in lines) / len(lines)
+        assert run["metrics"]["accuracy"] == pytest.approx(right) and run["versions"]["torch"] and "loss_source" in run
+        examples = len(read(line.data / ("weak_train.jsonl" if "weak_" in name else "transfer.jsonl")))
+        assert len(read(line.seed / name / "curve.jsonl")) == 8 * -(-examples // 8)  # 8 epochs of batches of 8
+    report = json.loads((line.seed.parent / "report.json").read_text())
+    assert report["weak"]["accuracy"] > 0.8 and len(report["students"]) == 3
+    assert len(read(line.seed.parent / "history.jsonl")) == 6
+    assert (line.seed.parent / "report.md").read_text().strip() in line.printed
+
+
+def test_the_student_sees_no_ground_truth(line):
+    labels = read(line.seed / "labels_tiny-bert" / "labels.jsonl")
+    assert {tuple(row) for row in labels} == {("id", "text", "probs")}
+    transfer = read(line.data / "transfer.jsonl")
+    assert [(row["id"], row["text"]) for row in labels] == [(row["id"], row["text"]) for row in transfer]
+    run = json.loads((line.seed / "tiny-bert-to-tiny-llama_conf" / "run.json").read_text())
+    assert Path(run["inputs"]["labels"]["path"]).name == "labels.jsonl"
+
+
+def test_conf_without_alpha_is_the_student_of_xent_to_the_bit(line):
+    found = [(line.seed / f"tiny-bert-to-tiny-llama_{loss}" / "predictions.jsonl").read_bytes() for loss in ("xent", "conf:alpha=0", "conf")]
+    assert found[0] == found[1] != found[2]
+
+
+def test_same_seed_same_bits_and_the_ceiling_is_xent_on_ground_truth(line, tiny, tmp_path):
+    def train(labels, out):
+        command(line.here / "train_strong.py", f"--model={tiny['llama']}", f"--labels={labels}", f"--test={line.data}/test.jsonl",
+                f"--task={line.data}/task.json", *TRAINING, f"--out={tmp_path / out}", "--save_model")
+        return (tmp_path / out / "predictions.jsonl").read_bytes()
+
+    again = train(line.data / "transfer.jsonl", "again")
+    assert again == (line.seed / "ceiling_tiny-llama" / "predictions.jsonl").read_bytes()
+    # soft labels that happen to be the truth
+    truth = [{"id": row["id"], "text": row["text"], "probs": [1 - row["label"], row["label"]]} for row in read(line.data / "transfer.jsonl")]
+    assert train(write(tmp_path / "truth.jsonl", truth), "truth") == again
+    assert (tmp_path / "truth" / "model" / "model.safetensors").read_bytes() == (tmp_path / "again" / "model" / "model.safetensors").read_bytes()
+
+
+def test_a_rerun_does_only_what_an_edit_changed(line):
+    ran = lambda printed: re.findall(r"== \S+ -> \S+?([^/\s]+)\n(?!up to date)", printed)
+    assert len(ran(line.printed)) == 8
+    assert ran(line()) == []
+    edit(line.here / "losses.py", "    a = alpha *", "    # a remark\n    a = alpha *")
+    edit(line.here / "classifier.py", "import math\n", "import math  # a remark\n\n")
+    assert ran(line()) == []
+    edit(line.here / "losses.py", "a * harden", "0.3 * a * harden")
+    assert ran(line("xent conf")) == ["tiny-bert-to-tiny-llama_conf", "reviews"]
+
+
+def test_a_failing_stage_stops_the_line_with_its_message(line, tmp_path):
+    status, printed, error = command(line.here / "run_all.sh", tmp_path / "nowhere", tmp_path / "nowhere", tmp_path / "none.jsonl",
+                                     ok=False, RESULTS=str(tmp_path), DATA=str(tmp_path))
+    assert status != 0 and "none.jsonl: No such file" in error and error.count("\n") == 1 and "train_weak" not in printed

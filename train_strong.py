@@ -1,0 +1,58 @@
+"""Labels and a loss -> the student: a strong pretrained model finetuned on the weak supervisor's labels.
+
+    python train_strong.py --model=gpt2-xl --labels=results/sciq/seed0/labels_gpt2/labels.jsonl --loss=conf \\
+        --test=data/sciq/test.jsonl --task=data/sciq/task.json --out=results/sciq/seed0/gpt2-to-gpt2-xl_conf
+
+Given ground truth, --labels=data/sciq/transfer.jsonl and --loss=xent, it trains the strong ceiling: the same examples, and
+nothing else differs. Writes predictions.jsonl on the test file, curve.jsonl (a line a step) and run.json.
+"""
+
+import functools
+
+import stage
+
+
+def main(
+    model,             # hub name or folder of a pretrained model
+    labels,            # soft labels {"id", "text", "probs"}, or a data file with ground truth for the ceiling
+    test,              # data file it is tested on
+    out,               # folder to write
+    loss="xent",       # a loss of losses.py, with parameters if need be: conf:alpha=0.75,warmup=0.1
+    task="",           # task.json beside the data: names the label words
+    head="words",      # a causal model's head starts from the label words' embeddings; random: from noise
+    epochs=2,          # passes over the labels
+    batch_size=32,     # examples a step
+    lr=5e-5,           # peak learning rate, after the warm-up
+    max_tokens=512,    # longer texts lose their beginning
+    seed=0,            # of the order of the examples, and of a random head
+    save_model=False,  # keep the trained model, in model/
+):
+    loss_name, parameters = stage.parse_loss(loss)
+    run = stage.start(locals(), inputs=["model", "labels", "test", "task"], code=[__file__, "classifier.py"], loss=loss_name)
+    if not run:
+        return
+    train_rows = stage.read_jsonl(labels, "id", "text", "probs|label")
+    test_rows = stage.read_jsonl(test, "id", "text", "label")
+    label_words = stage.read_task(task).get("label_words")
+    stage.connect(model)
+    import classifier
+    import losses
+
+    with stage.fetching(model):
+        net, tokenizer = classifier.load(model, label_words, head, seed, max_tokens)
+    targets = classifier.torch.tensor([row.get("probs") or [1.0 - row["label"], row["label"]] for row in train_rows])  # (N, 2)
+    curve = classifier.finetune(net, tokenizer, [row["text"] for row in train_rows], targets,
+                                functools.partial(losses.LOSSES[loss_name], **parameters), epochs, batch_size, lr, seed)
+    probs = classifier.predict(net, tokenizer, [row["text"] for row in test_rows], batch_size)
+    predictions = stage.predictions(test_rows, probs)
+    metrics = stage.accuracy(predictions)
+    with stage.finish(run, **metrics) as folder:
+        stage.write_jsonl(folder / "predictions.jsonl", predictions)
+        stage.write_jsonl(folder / "curve.jsonl", curve)
+        if save_model:
+            classifier.save(net, tokenizer, folder / "model")
+    print("test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error) ->".format(**metrics), folder)
+
+
+if __name__ == "__main__":
+    stage.cli(main)

@@ -1,0 +1,52 @@
+"""Ground truth -> the weak supervisor: a small model finetuned on weak_train.jsonl.
+
+    python train_weak.py --model=gpt2 --train=data/sciq/weak_train.jsonl --test=data/sciq/test.jsonl \\
+        --task=data/sciq/task.json --out=results/sciq/seed0/weak_gpt2
+
+Writes model/ (which label_weak.py reads), predictions.jsonl on the test file, curve.jsonl (a line a step) and run.json.
+Its test accuracy is the floor of the gap that PGR measures.
+"""
+
+import stage
+
+
+def main(
+    model,             # hub name or folder of a pretrained model
+    train,             # data file whose ground truth it learns
+    test,              # data file it is tested on
+    out,               # folder to write
+    task="",           # task.json beside the data: names the label words
+    head="words",      # a causal model's head starts from the label words' embeddings; random: from noise
+    epochs=2,          # passes over the training file
+    batch_size=32,     # examples a step
+    lr=5e-5,           # peak learning rate, after the warm-up
+    max_tokens=512,    # longer texts lose their beginning
+    seed=0,            # of the order of the examples, and of a random head
+):
+    run = stage.start(locals(), inputs=["model", "train", "test", "task"], code=[__file__, "classifier.py"], loss="xent")
+    if not run:
+        return
+    train_rows = stage.read_jsonl(train, "id", "text", "label")
+    test_rows = stage.read_jsonl(test, "id", "text", "label")
+    label_words = stage.read_task(task).get("label_words")
+    stage.connect(model)
+    import classifier
+    import losses
+
+    with stage.fetching(model):
+        net, tokenizer = classifier.load(model, label_words, head, seed, max_tokens)
+    targets = classifier.torch.tensor([[1.0 - row["label"], row["label"]] for row in train_rows])  # (N, 2)
+    curve = classifier.finetune(net, tokenizer, [row["text"] for row in train_rows], targets, losses.xent,
+                                epochs, batch_size, lr, seed)
+    probs = classifier.predict(net, tokenizer, [row["text"] for row in test_rows], batch_size)
+    predictions = stage.predictions(test_rows, probs)
+    metrics = stage.accuracy(predictions)
+    with stage.finish(run, **metrics) as folder:
+        stage.write_jsonl(folder / "predictions.jsonl", predictions)
+        stage.write_jsonl(folder / "curve.jsonl", curve)
+        classifier.save(net, tokenizer, folder / "model")
+    print("test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error) ->".format(**metrics), folder)
+
+
+if __name__ == "__main__":
+    stage.cli(main)

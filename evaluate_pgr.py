@@ -1,0 +1,213 @@
+"""Test predictions -> accuracy, PGR, agreement with the supervisor: a table, report.json and pgr.png.
+
+    python evaluate_pgr.py results/sciq                      # every seed, pair and student found there
+    python evaluate_pgr.py --weak=A.jsonl --ceiling=B.jsonl --students=C.jsonl,D.jsonl --out=DIR
+
+PGR = (student - weak) / (ceiling - weak), the performance gap recovered, in test accuracy (Burns et al. 2023, arXiv
+2312.09390). A prediction file holds {"id", "label", "probs": [p0, p1]} a line; files are joined by id.
+"""
+
+import json
+from pathlib import Path
+
+import stage
+
+RESAMPLES = 10_000
+
+
+def main(
+    results="",   # folder of seed<k>/{weak_W, ceiling_S, W-to-S_LOSS}/predictions.jsonl
+    weak="",      # or: predictions of the weak supervisor,
+    ceiling="",   # of the strong ceiling,
+    students="",  # and of the students, separated by commas
+    out="",       # folder to write; with results, that folder itself
+):
+    if results:
+        pairs = find_pairs(Path(results))
+    elif weak and ceiling and students and out:
+        name = lambda path: Path(path).parent.name if Path(path).stem == "predictions" else Path(path).stem
+        pairs = [(name(weak), name(ceiling), {name(path): [(weak, ceiling, path)] for path in students.split(",")})]
+    else:
+        stage.refuse("give a results folder, or --weak, --ceiling, --students and --out")
+    out = out or results
+    files = sorted({str(path) for *_, found in pairs for runs in found.values() for run in runs for path in run})
+    run = stage.start({"out": out, **{f"file {i}": path for i, path in enumerate(files)}},
+                      inputs=[f"file {i}" for i in range(len(files))], code=[__file__])
+    if not run:
+        return
+
+    data = read_all(files)
+    reports = [report_pair(*pair, data) for pair in pairs]
+    table = "\n\n".join(markdown(report) for report in reports) + "\n"
+    with stage.finish(run) as folder:
+        text = json.dumps({**reports[0], **({"more_pairs": reports[1:]} if len(reports) > 1 else {})}, indent=1)
+        (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+        (folder / "report.md").write_text(table, encoding="utf-8")
+        draw(reports, folder / "pgr.png")
+    print(f"{table}\n-> {out}/report.md, report.json, pgr.png")
+
+
+def find_pairs(results):
+    """[(weak name, ceiling name, {student: [(weak, ceiling, student) prediction files, one tuple a seed]})]"""
+    pairs = {}
+    for path in sorted(results.glob("seed*/*-to-*_*/predictions.jsonl")):
+        seed, student = path.parent.parent, path.parent.name
+        for weak in sorted(seed.glob("weak_*/predictions.jsonl")):
+            for ceiling in sorted(seed.glob("ceiling_*/predictions.jsonl")):
+                names = weak.parent.name.removeprefix("weak_"), ceiling.parent.name.removeprefix("ceiling_")
+                if student.startswith("{}-to-{}_".format(*names)):
+                    loss = student.removeprefix("{}-to-{}_".format(*names))
+                    pairs.setdefault(names, {}).setdefault(loss, []).append((weak, ceiling, path))
+    if not pairs:
+        stage.refuse(f"{results}: no student found with its weak supervisor and ceiling beside it; run_all.sh makes them")
+    return [(*names, dict(sorted(students.items(), key=lambda item: (item[0] != "xent", item[0]))))  # the baseline first
+            for names, students in sorted(pairs.items())]
+
+
+def read_all(files):
+    """{file: ((n,) labels, (n,) p1)}, all in the order of their ids. Files that do not hold the same ids are refused."""
+    import numpy as np
+
+    data, first = {}, None
+    for path in files:
+        rows = {row["id"]: row for row in stage.read_jsonl(path, "id", "label", "probs")}
+        first = first or rows
+        for key in first.keys() ^ rows.keys():
+            stage.refuse(f"{path} and {files[0]} do not hold the same ids, so they cannot be compared: {key} is in one only")
+        for key in first:
+            if first[key]["label"] != rows[key]["label"]:
+                stage.refuse(f"{path} and {files[0]} disagree about the label of {key}")
+        data[path] = (np.array([rows[key]["label"] for key in sorted(rows)]), np.array([rows[key]["probs"][1] for key in sorted(rows)]))
+    return data
+
+
+def report_pair(weak_name, ceiling_name, students, data):
+    """The numbers of one weak and one strong model, over the seeds: what report.json holds."""
+    import numpy as np
+
+    def stack(runs, which):
+        return np.stack([data[str(run[which])][1] for run in runs])  # (S, n) p1
+
+    label = next(iter(data.values()))[0]  # (n,)
+    runs = sorted({run[:2] for found in students.values() for run in found}, key=str)  # the seeds
+    weak, ceiling = stack(runs, 0), stack(runs, 1)
+    report = {"examples": len(label), "seeds": len(runs), "weak": {"name": weak_name, **describe(weak, label)},
+              "ceiling": {"name": ceiling_name, **describe(ceiling, label), **agreement(ceiling, weak, label)}, "students": []}
+    for name, found in students.items():
+        weak, ceiling, student = (stack(found, which) for which in range(3))
+        right = np.stack([(p > 0.5) == label for p in (weak, ceiling, student)])  # (3, S, n)
+        gain, gain_se = mean_se(right[2].astype(float) - right[0])
+        report["students"].append({"name": name, "seeds": len(found), **describe(student, label), "gain": gain,
+                                   "gain_se": gain_se, **recovered(right), **agreement(student, weak, label)})
+    return report
+
+
+def describe(p1, label):
+    """Accuracy, its standard error and the mean confidence. p1: (S, n) over seeds and examples; label: (n,)."""
+    import numpy as np
+
+    right = (p1 > 0.5) == label
+    accuracy, se = mean_se(right)
+    found = {"accuracy": accuracy, "accuracy_se": se, "confidence": float(np.maximum(p1, 1 - p1).mean())}
+    if len(p1) > 1:
+        found["accuracy_seeds"] = right.mean(1).tolist()
+        found["accuracy_se_seeds"] = float(right.mean(1).std(ddof=1) / len(p1) ** 0.5)
+    return found
+
+
+def mean_se(values):
+    """Mean of (S, n) values and its standard error, which counts both the choice of test examples and, of several, of seeds."""
+    variance = values.mean(0).var() / values.shape[1]
+    if len(values) > 1:
+        variance += values.mean(1).var(ddof=1) / len(values)
+    return float(values.mean()), float(variance**0.5)
+
+
+def recovered(right, resamples=RESAMPLES, seed=0):
+    """PGR with a 95% interval, or None where the ceiling is not clearly above the floor.
+
+    right  (3, S, n) bool: whether weak supervisor, ceiling and student are right, over S seeds and n test examples
+
+    Accuracies are means over the seeds. The interval is a paired bootstrap: test examples are resampled for all models and
+    seeds together, and so are the seeds. Examples that are right and wrong in the same places are counted, not listed: the
+    same distribution, in a fraction of the time.
+    """
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    _, seeds, n = right.shape
+    patterns, counts = np.unique(right.reshape(3 * seeds, n).T, axis=0, return_counts=True)  # (K, 3S), (K,)
+    drawn = rng.multinomial(n, counts / n, resamples) @ patterns / n  # (R, 3S) accuracies
+    weight = rng.multinomial(seeds, np.full(seeds, 1 / seeds), resamples) / seeds  # (R, S)
+    weak, ceiling, student = (drawn.reshape(resamples, 3, seeds) * weight[:, None]).sum(2).T  # (R,) each
+    if np.quantile(ceiling - weak, 0.025) <= 0:
+        return {"pgr": None, "pgr_low": None, "pgr_high": None}
+    low, high = np.quantile((student - weak) / (ceiling - weak), [0.025, 0.975])
+    weak, ceiling, student = right.mean((1, 2))
+    return {"pgr": float((student - weak) / (ceiling - weak)), "pgr_low": float(low), "pgr_high": float(high)}
+
+
+def agreement(p1, weak_p1, label):
+    """Share of test points with the same prediction as the supervisor: overall, where it is right, where it is wrong."""
+    same, weak_right = (p1 > 0.5) == (weak_p1 > 0.5), (weak_p1 > 0.5) == label  # (S, n)
+    share = lambda where: float(same[where].mean()) if where.any() else None
+    return {"agreement": float(same.mean()), "agreement_weak_right": share(weak_right), "agreement_weak_wrong": share(~weak_right)}
+
+
+def markdown(report):
+    """The table of one pair, aligned for the terminal too, with what should be said about it."""
+    number = lambda value: "" if value is None else f"{value:.3f}"
+    rows = [["", "accuracy", "over weak", "PGR [95%]", "agreement", "weak right", "weak wrong", "confidence"]]
+    unclear = [student["name"] for student in report["students"] if student["pgr"] is None]
+    for name, m in [("weak supervisor", report["weak"]), *((f"student: {m['name']}", m) for m in report["students"]),
+                    ("strong ceiling", report["ceiling"])]:
+        recovered = f"{m['pgr']:.2f} [{m['pgr_low']:.2f}, {m['pgr_high']:.2f}]" if m.get("pgr") is not None else ""
+        gain = f"{m['gain']:+.3f} ± {m['gain_se']:.3f}" if "gain" in m else ""
+        rows.append([name, f"{m['accuracy']:.3f} ± {m['accuracy_se']:.3f}", gain, recovered or ("unclear" if "pgr" in m else ""),
+                     *(number(m.get(key)) for key in ("agreement", "agreement_weak_right", "agreement_weak_wrong", "confidence"))])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    rows.insert(1, ["-" * width for width in widths])
+    seeds = "one seed" if report["seeds"] == 1 else f"{report['seeds']} seeds"
+    lines = [f"{report['weak']['name']} supervises {report['ceiling']['name']}: {seeds}, {report['examples']} test examples; "
+             "± one standard error.", "Agreement with the weak supervisor: overall, where it is right, where it is wrong.", ""]
+    lines += ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows]
+    if unclear:
+        lines += ["", "PGR is not given: the ceiling is not clearly above the weak supervisor (the 95% interval of the gap "
+                      "includes 0), so there is no gap to recover. A stronger student or more test examples would help."]
+    return "\n".join(lines)
+
+
+def draw(reports, path):
+    """Accuracies of the students with standard errors, floor and ceiling as lines, PGR at each student; a panel a pair."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, panels = plt.subplots(1, len(reports), figsize=(max(6.4, 4.2 * len(reports)), 4.2), sharey=True, squeeze=False)
+    for panel, report in zip(panels[0], reports):
+        for role, colour, text in (("weak", "#0072B2", "weak supervisor"), ("ceiling", "#009E73", "strong ceiling")):
+            m = report[role]
+            panel.axhline(m["accuracy"], color=colour)
+            panel.axhspan(m["accuracy"] - m["accuracy_se"], m["accuracy"] + m["accuracy_se"], color=colour, alpha=0.15, lw=0)
+            panel.text(0.01, m["accuracy"], f"{text} ({m['name']}) {m['accuracy']:.3f}", color=colour, va="bottom",
+                       transform=panel.get_yaxis_transform())
+        for x, m in enumerate(report["students"]):
+            panel.errorbar(x, m["accuracy"], m["accuracy_se"], fmt="o", color="#D55E00", capsize=4)
+            text = "PGR unclear" if m["pgr"] is None else f"PGR {m['pgr']:.2f}\n[{m['pgr_low']:.2f}, {m['pgr_high']:.2f}]"
+            panel.annotate(text, (x, m["accuracy"]), (9, 0), textcoords="offset points", va="center", fontsize=9)
+        panel.set_xticks(range(len(report["students"])), [m["name"] for m in report["students"]])
+        panel.set_xlim(-0.6, len(report["students"]) - 0.2)
+        panel.set_xlabel("student, by loss")
+        panel.set_title(f"{report['weak']['name']} → {report['ceiling']['name']}", fontsize=11)
+        panel.spines[["top", "right"]].set_visible(False)
+    panels[0, 0].set_ylabel("test accuracy")
+    seeds = "1 seed" if reports[0]["seeds"] == 1 else f"{reports[0]['seeds']} seeds"
+    figure.text(0.99, 0.01, f"{seeds}, {reports[0]['examples']} test examples. Bars and bands: ± 1 standard error; [ ]: 95% interval.",
+                ha="right", fontsize=7.5, color="#555555")
+    figure.tight_layout(rect=(0, 0.03, 1, 1))
+    figure.savefig(path, dpi=160)
+
+
+if __name__ == "__main__":
+    stage.cli(main)

@@ -1,0 +1,109 @@
+"""PGR, agreement and their uncertainty against numbers worked out by hand, through the command line."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import command, write
+
+from evaluate_pgr import recovered
+
+# Ten test examples, all of class 1. Weak is right on 0-4, the ceiling on 0-8, the student on 0-3 and 5-7.
+WEAK, CEILING, STUDENT = {0, 1, 2, 3, 4}, set(range(9)), {0, 1, 2, 3, 5, 6, 7}
+
+
+def predictions(path, right, n=10, copies=1, sure=0.8):
+    """n * copies examples; example i is predicted right if i % n is in `right`, with confidence `sure`."""
+    lines = [{"id": f"e{i}", "label": 1, "probs": [1 - sure, sure] if i % n in right else [sure, 1 - sure]} for i in range(n * copies)]
+    return write(path, lines)
+
+
+def evaluate(folder, ok=True, **right):
+    files = {name: predictions(folder / f"{name}.jsonl", right[name], copies=right.get("copies", 20))
+             for name in right if name != "copies"}
+    students = ",".join(str(path) for name, path in files.items() if name not in ("weak", "ceiling"))
+    output = command("evaluate_pgr.py", f"--weak={files['weak']}", f"--ceiling={files['ceiling']}", f"--students={students}",
+                     f"--out={folder / 'out'}", ok=ok)
+    return json.loads((folder / "out" / "report.json").read_text()), output
+
+
+def test_by_hand(tmp_path):
+    report, (_, printed, _) = evaluate(tmp_path, weak=WEAK, ceiling=CEILING, good=STUDENT, bad={0, 9})
+    assert report["weak"]["accuracy"] == 0.5 and report["ceiling"]["accuracy"] == 0.9
+    good, bad = report["students"]
+    assert good["name"] == "good" and good["accuracy"] == 0.7
+    assert good["pgr"] == pytest.approx((0.7 - 0.5) / (0.9 - 0.5))
+    assert bad["pgr"] == pytest.approx((0.2 - 0.5) / (0.9 - 0.5))  # below its supervisor: negative, and said so
+    # the same prediction as weak: both right on 0-3, both wrong on 8 and 9 -> 6 of 10; 4 of the 5 where weak is right
+    assert good["agreement"] == 0.6 and good["agreement_weak_right"] == 0.8 and good["agreement_weak_wrong"] == 0.4
+    assert good["accuracy_se"] == pytest.approx((0.7 * 0.3 / 200) ** 0.5)
+    assert good["confidence"] == pytest.approx(0.8)
+    # student - weak: +1 on 5, 6, 7, -1 on 4: mean 0.2, variance 0.4 - 0.04
+    assert good["gain"] == pytest.approx(0.2) and good["gain_se"] == pytest.approx((0.36 / 200) ** 0.5)
+    assert good["pgr_low"] < 0.5 < good["pgr_high"]
+    assert (tmp_path / "out" / "pgr.png").read_bytes()[:4] == b"\x89PNG"
+    assert "0.50 [" in printed and printed.strip().splitlines()[0] in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_interval_is_that_of_resampling_the_examples():
+    rng = np.random.default_rng(1)
+    right = rng.random((3, 1, 300)) < np.array([0.6, 0.9, 0.75])[:, None, None]
+    found = recovered(right)
+    plain = []
+    for _ in range(4000):
+        weak, ceiling, student = right[:, 0, rng.integers(300, size=300)].mean(1)
+        plain.append((student - weak) / (ceiling - weak))
+    assert [found["pgr_low"], found["pgr_high"]] == pytest.approx(np.quantile(plain, [0.025, 0.975]), abs=0.03)
+
+
+def test_no_pgr_where_the_ceiling_is_not_clearly_above(tmp_path):
+    report, (_, printed, _) = evaluate(tmp_path, weak=WEAK, ceiling={1, 2, 3, 4, 5, 6}, student=STUDENT, copies=2)
+    assert report["students"][0]["pgr"] is None
+    assert "PGR is not given" in printed and "unclear" in printed
+
+
+def test_joined_by_id_not_by_line(tmp_path):
+    expected, _ = evaluate(tmp_path, weak=WEAK, ceiling=CEILING, student=STUDENT)
+    path = tmp_path / "student.jsonl"
+    path.write_text("".join(reversed(path.read_text().splitlines(keepends=True))))
+    command("evaluate_pgr.py", f"--weak={tmp_path}/weak.jsonl", f"--ceiling={tmp_path}/ceiling.jsonl",
+            f"--students={path}", f"--out={tmp_path}/out")
+    assert json.loads((tmp_path / "out" / "report.json").read_text()) == expected
+
+
+@pytest.mark.parametrize("line, complaint", [
+    ('{"id": "e3", "label": 0, "probs": [0.1, 0.9]}', "disagree about the label of e3"),
+    ('{"id": "x", "label": 1, "probs": [0.1, 0.9]}', "do not hold the same ids"),
+    ('{"id": "e3", "label": 1, "probs": [0.2, 0.9]}', "student.jsonl:4: probs must be two probabilities that sum to 1"),
+    ('{"id": "e0", "label": 1, "probs": [0.1, 0.9]}', "student.jsonl:4: id e0 stands on line 1 already"),
+    ('{"id": "e3", "label": 1', "student.jsonl:4: not a line of JSON"),
+])
+def test_refused(tmp_path, line, complaint):
+    for name in ("weak", "ceiling", "student"):
+        predictions(tmp_path / f"{name}.jsonl", STUDENT)
+    lines = (tmp_path / "student.jsonl").read_text().splitlines()
+    (tmp_path / "student.jsonl").write_text("\n".join([*lines[:3], line, *lines[4:]]) + "\n")
+    status, _, error = command("evaluate_pgr.py", f"--weak={tmp_path}/weak.jsonl", f"--ceiling={tmp_path}/ceiling.jsonl",
+                               f"--students={tmp_path}/student.jsonl", f"--out={tmp_path}/out", ok=False)
+    assert status != 0 and complaint in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_several_seeds_and_pairs(tmp_path):
+    for seed, student in enumerate([STUDENT, STUDENT | {4}, STUDENT - {7}]):
+        folder = tmp_path / "task" / f"seed{seed}"
+        for name, right in {"weak_a": WEAK, "ceiling_b": CEILING, "ceiling_b-to-c": CEILING, "a-to-b_xent": student,
+                            "a-to-b-to-c_reverse_kl": STUDENT}.items():
+            predictions(folder / name / "predictions.jsonl", right, copies=20)
+    _, printed, _ = command("evaluate_pgr.py", tmp_path / "task")
+    report = json.loads((tmp_path / "task" / "report.json").read_text())
+    found = report["students"][0]
+    assert found["name"] == "xent" and found["seeds"] == 3 and found["accuracy"] == pytest.approx(0.7)
+    assert found["accuracy_seeds"] == pytest.approx([0.7, 0.8, 0.6])
+    assert found["accuracy_se_seeds"] == pytest.approx(0.1 / 3**0.5)
+    assert found["accuracy_se"] > found["accuracy_se_seeds"]  # the choice of test examples counts too
+    assert found["pgr"] == pytest.approx(0.5)
+    other = report["more_pairs"][0]
+    assert other["ceiling"]["name"] == "b-to-c" and other["students"][0]["name"] == "reverse_kl"
+    assert "3 seeds" in printed
+    assert "up to date" in command("evaluate_pgr.py", tmp_path / "task")[1]

@@ -34,7 +34,7 @@ else:  # without these instructions bf16 products are emulated, several times sl
 SHORT_NAMES = {name: f"openai-community/{name}" for name in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")}
 
 
-def load(model, label_words=None, head="words", seed=0, max_tokens=512):
+def load(model, label_words=None, head="words", seed=0, max_tokens=None):
     """A two-class classifier and its tokenizer, in float32, dropout off.
 
     model        hub name or folder
@@ -42,14 +42,15 @@ def load(model, label_words=None, head="words", seed=0, max_tokens=512):
     head         "words": a causal model's head starts from the output embeddings of the label words (other models, and
                  tasks without label words, get a random head); "random": small random weights; "keep": as it was saved
     seed         of a random head
-    max_tokens   longer texts lose their beginning, so that the question and the place of the label word stay
+    max_tokens   longer texts lose their beginning, so that the question and the place of the label word stay; without it,
+                 texts longer than the model can take do
 
     Raises OSError or ValueError where the model cannot be had or cannot classify.
     """
     name = model if os.path.isdir(model) else SHORT_NAMES.get(model, model)
     torch.manual_seed(seed)
     config = AutoConfig.from_pretrained(name)
-    if head == "keep" and not str(config.architectures).endswith("ForSequenceClassification']"):
+    if head == "keep" and not (config.architectures or [""])[0].endswith("ForSequenceClassification"):
         raise ValueError(f"{name} has no trained classification head; train_weak.py makes models that have one")
     config.num_labels = 2
     for key, value in config.to_dict().items():
@@ -60,8 +61,8 @@ def load(model, label_words=None, head="words", seed=0, max_tokens=512):
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     config.pad_token_id = tokenizer.pad_token_id
-    limit = getattr(config, "max_position_embeddings", max_tokens)
-    tokenizer.model_max_length = min(max_tokens, limit, tokenizer.model_max_length)
+    limits = tokenizer.model_max_length, getattr(config, "max_position_embeddings", None), max_tokens
+    tokenizer.model_max_length = min(limit for limit in limits if limit)  # saved with it
 
     model = AutoModelForSequenceClassification.from_pretrained(name, config=config, dtype=torch.float32)
     if head != "keep":
@@ -118,16 +119,17 @@ def batches(lengths, size, generator=None):
 
 def forward(model, ids, pad):
     """Logits of one batch: B lists of token ids -> (B, 2) float32."""
-    lengths = torch.tensor([len(i) for i in ids], device=DEVICE)
-    tokens = torch.tensor([i + [pad] * (int(lengths.max()) - len(i)) for i in ids], device=DEVICE)  # (B, L)
+    longest = max(map(len, ids))
+    tokens = torch.tensor([i + [pad] * (longest - len(i)) for i in ids], device=DEVICE)  # (B, L)
+    lengths = torch.tensor([len(i) for i in ids], device=DEVICE)  # (B,)
     autocast = torch.autocast(DEVICE, dtype=torch.bfloat16, enabled=BF16)
     if is_causal(model):
         # Padding comes last, where no token before it can see it: no mask is needed. The last token is found by length,
         # since the padding token may well occur in a text.
         with autocast:
             hidden = model.base_model(input_ids=tokens, use_cache=False).last_hidden_state  # (B, L, H)
-        return model.score(hidden[torch.arange(len(ids)), lengths - 1].float())
-    mask = (torch.arange(tokens.shape[1], device=DEVICE) < lengths[:, None]).long()  # (B, L)
+        return model.score(hidden[torch.arange(len(ids), device=DEVICE), lengths - 1].float())
+    mask = (torch.arange(longest, device=DEVICE) < lengths[:, None]).long()  # (B, L)
     with autocast:
         return model(input_ids=tokens, attention_mask=mask).logits.float()
 
@@ -190,5 +192,5 @@ def finetune(model, tokenizer, texts, targets, loss, epochs=2, batch_size=32, lr
 def progress(tokens, what):
     """A bar that counts tokens; in a log file it speaks up twice a minute."""
     every = 0.5 if sys.stderr.isatty() else 30
-    return tqdm(total=tokens, desc=what, unit=" tokens", unit_scale=True, mininterval=every, maxinterval=every,
+    return tqdm(total=tokens, desc=what, unit=" tokens", unit_scale=True, mininterval=every, maxinterval=every, delay=1,
                 bar_format="{desc}: {percentage:3.0f}% |{bar:20}| {rate_fmt}, {remaining} left{postfix}")

@@ -25,30 +25,29 @@ def main(
     if results:
         pairs = find_pairs(Path(results))
     elif weak and ceiling and students and out:
-        name = lambda path: Path(path).parent.name if Path(path).stem == "predictions" else Path(path).stem
-        pairs = [(name(weak), name(ceiling), {name(path): [(weak, ceiling, path)] for path in students.split(",")})]
+        names = {path: Path(path).parent.name if Path(path).stem == "predictions" else Path(path).stem
+                 for path in [weak, ceiling, *students.split(",")]}
+        if len(set(names.values())) < len(names):
+            names = {path: path for path in names}
+        pairs = [[names[weak], names[ceiling], {names[path]: [[weak, ceiling, path]] for path in students.split(",")}]]
     else:
         stage.refuse("give a results folder, or --weak, --ceiling, --students and --out")
     out = out or results
-    files = sorted({str(path) for *_, found in pairs for runs in found.values() for run in runs for path in run})
-    run = stage.start({"out": out, **{f"file {i}": path for i, path in enumerate(files)}},
-                      inputs=[f"file {i}" for i in range(len(files))], code=[__file__])
+    files = sorted({path for *_, found in pairs for runs in found.values() for run in runs for path in run})
+    run = stage.start({"out": out, "pairs": pairs, **{path: path for path in files}}, inputs=files, code=[__file__])
     if not run:
-        return
+        return print("\n" + (Path(out) / "report.md").read_text(encoding="utf-8"), end="")
 
-    data = read_all(files)
-    reports = [report_pair(*pair, data) for pair in pairs]
+    label, p1 = read_all(files)
+    reports = [report_pair(*pair, label, p1) for pair in pairs]
     table = "\n\n".join(markdown(report) for report in reports) + "\n"
-    with stage.finish(run) as folder:
-        text = json.dumps({**reports[0], **({"more_pairs": reports[1:]} if len(reports) > 1 else {})}, indent=1)
-        (folder / "report.json").write_text(text + "\n", encoding="utf-8")
-        (folder / "report.md").write_text(table, encoding="utf-8")
-        draw(reports, folder / "pgr.png")
+    text = json.dumps({**reports[0], **({"more_pairs": reports[1:]} if len(reports) > 1 else {})}, indent=1) + "\n"
+    stage.finish(run, {}, {"report.json": text, "report.md": table, "pgr.png": lambda path: draw(reports, path)})
     print(f"{table}\n-> {out}/report.md, report.json, pgr.png")
 
 
 def find_pairs(results):
-    """[(weak name, ceiling name, {student: [(weak, ceiling, student) prediction files, one tuple a seed]})]"""
+    """[[weak name, ceiling name, {student: [[weak, ceiling, student] prediction files, a list a seed]}], ...]"""
     pairs = {}
     for path in sorted(results.glob("seed*/*-to-*_*/predictions.jsonl")):
         seed, student = path.parent.parent, path.parent.name
@@ -57,39 +56,38 @@ def find_pairs(results):
                 names = weak.parent.name.removeprefix("weak_"), ceiling.parent.name.removeprefix("ceiling_")
                 if student.startswith("{}-to-{}_".format(*names)):
                     loss = student.removeprefix("{}-to-{}_".format(*names))
-                    pairs.setdefault(names, {}).setdefault(loss, []).append((weak, ceiling, path))
+                    pairs.setdefault(names, {}).setdefault(loss, []).append([str(weak), str(ceiling), str(path)])
     if not pairs:
         stage.refuse(f"{results}: no student found with its weak supervisor and ceiling beside it; run_all.sh makes them")
-    return [(*names, dict(sorted(students.items(), key=lambda item: (item[0] != "xent", item[0]))))  # the baseline first
+    return [[*names, dict(sorted(students.items(), key=lambda item: (item[0] != "xent", item[0])))]  # the baseline first
             for names, students in sorted(pairs.items())]
 
 
 def read_all(files):
-    """{file: ((n,) labels, (n,) p1)}, all in the order of their ids. Files that do not hold the same ids are refused."""
+    """(n,) labels and {file: (n,) p1}, in the order of the ids. Files that do not hold the same ids are refused."""
     import numpy as np
 
-    data, first = {}, None
+    labels, p1 = {}, {}
     for path in files:
         rows = {row["id"]: row for row in stage.read_jsonl(path, "id", "label", "probs")}
-        first = first or rows
-        for key in first.keys() ^ rows.keys():
+        labels = labels or {key: rows[key]["label"] for key in sorted(rows)}
+        for key in sorted(labels.keys() ^ rows.keys()):
             stage.refuse(f"{path} and {files[0]} do not hold the same ids, so they cannot be compared: {key} is in one only")
-        for key in first:
-            if first[key]["label"] != rows[key]["label"]:
+        for key in labels:
+            if labels[key] != rows[key]["label"]:
                 stage.refuse(f"{path} and {files[0]} disagree about the label of {key}")
-        data[path] = (np.array([rows[key]["label"] for key in sorted(rows)]), np.array([rows[key]["probs"][1] for key in sorted(rows)]))
-    return data
+        p1[path] = np.array([rows[key]["probs"][1] for key in labels])
+    return np.array(list(labels.values())), p1
 
 
-def report_pair(weak_name, ceiling_name, students, data):
+def report_pair(weak_name, ceiling_name, students, label, p1):
     """The numbers of one weak and one strong model, over the seeds: what report.json holds."""
     import numpy as np
 
     def stack(runs, which):
-        return np.stack([data[str(run[which])][1] for run in runs])  # (S, n) p1
+        return np.stack([p1[run[which]] for run in runs])  # (S, n)
 
-    label = next(iter(data.values()))[0]  # (n,)
-    runs = sorted({run[:2] for found in students.values() for run in found}, key=str)  # the seeds
+    runs = sorted({tuple(run[:2]) for found in students.values() for run in found})  # the seeds
     weak, ceiling = stack(runs, 0), stack(runs, 1)
     report = {"examples": len(label), "seeds": len(runs), "weak": {"name": weak_name, **describe(weak, label)},
               "ceiling": {"name": ceiling_name, **describe(ceiling, label), **agreement(ceiling, weak, label)}, "students": []}
@@ -151,20 +149,21 @@ def agreement(p1, weak_p1, label):
     """Share of test points with the same prediction as the supervisor: overall, where it is right, where it is wrong."""
     same, weak_right = (p1 > 0.5) == (weak_p1 > 0.5), (weak_p1 > 0.5) == label  # (S, n)
     share = lambda where: float(same[where].mean()) if where.any() else None
-    return {"agreement": float(same.mean()), "agreement_weak_right": share(weak_right), "agreement_weak_wrong": share(~weak_right)}
+    return {"agreement": float(same.mean()), "agreement_weak_right": share(weak_right),
+            "agreement_weak_wrong": share(~weak_right)}
 
 
 def markdown(report):
     """The table of one pair, aligned for the terminal too, with what should be said about it."""
-    number = lambda value: "" if value is None else f"{value:.3f}"
     rows = [["", "accuracy", "over weak", "PGR [95%]", "agreement", "weak right", "weak wrong", "confidence"]]
     unclear = [student["name"] for student in report["students"] if student["pgr"] is None]
     for name, m in [("weak supervisor", report["weak"]), *((f"student: {m['name']}", m) for m in report["students"]),
                     ("strong ceiling", report["ceiling"])]:
         recovered = f"{m['pgr']:.2f} [{m['pgr_low']:.2f}, {m['pgr_high']:.2f}]" if m.get("pgr") is not None else ""
         gain = f"{m['gain']:+.3f} ± {m['gain_se']:.3f}" if "gain" in m else ""
+        shares = (m.get(key) for key in ("agreement", "agreement_weak_right", "agreement_weak_wrong", "confidence"))
         rows.append([name, f"{m['accuracy']:.3f} ± {m['accuracy_se']:.3f}", gain, recovered or ("unclear" if "pgr" in m else ""),
-                     *(number(m.get(key)) for key in ("agreement", "agreement_weak_right", "agreement_weak_wrong", "confidence"))])
+                     *("" if share is None else f"{share:.3f}" for share in shares)])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     rows.insert(1, ["-" * width for width in widths])
     seeds = "one seed" if report["seeds"] == 1 else f"{report['seeds']} seeds"
@@ -203,8 +202,8 @@ def draw(reports, path):
         panel.spines[["top", "right"]].set_visible(False)
     panels[0, 0].set_ylabel("test accuracy")
     seeds = "1 seed" if reports[0]["seeds"] == 1 else f"{reports[0]['seeds']} seeds"
-    figure.text(0.99, 0.01, f"{seeds}, {reports[0]['examples']} test examples. Bars and bands: ± 1 standard error; [ ]: 95% interval.",
-                ha="right", fontsize=7.5, color="#555555")
+    figure.text(0.99, 0.01, f"{seeds}, {reports[0]['examples']} test examples. Bars and bands: ± 1 standard error; "
+                            "[ ]: 95% interval.", ha="right", fontsize=7.5, color="#555555")
     figure.tight_layout(rect=(0, 0.03, 1, 1))
     figure.savefig(path, dpi=160)
 

@@ -25,11 +25,10 @@ def main(
     with stage.fetching(model):
         net, tokenizer = classifier.load(model, head="keep")
     probs = classifier.predict(net, tokenizer, [row["text"] for row in rows], batch_size)
-    labels = [{"id": row["id"], "text": row["text"], "probs": stage.soft(p)} for row, p in zip(rows, probs)]
+    labels = stage.with_probs(rows, probs, "id", "text")
     share = sum(row["probs"][1] > row["probs"][0] for row in labels) / len(labels)
-    with stage.finish(run, examples=len(labels), class1_share=share) as folder:
-        stage.write_jsonl(folder / "labels.jsonl", labels)
-    print(f"{len(labels)} examples labelled, {share:.1%} of them as class 1 -> {folder}")
+    stage.finish(run, {"examples": len(labels), "class1_share": share}, {"labels.jsonl": labels})
+    print(f"{len(labels)} examples labelled, {share:.1%} of them as class 1 -> {out}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A labelled dataset -> weak_train.jsonl, transfer.jsonl, test.jsonl and task.json: disjoint, balanced, the same on every machine.
+"""A labelled dataset -> weak_train.jsonl, transfer.jsonl, test.jsonl, task.json: disjoint, balanced, the same everywhere.
 
     python prepare_data.py demo/films.jsonl --out=data/films
     python prepare_data.py sciq --out=data/sciq --max_train=1000
@@ -40,14 +40,14 @@ def main(
     seed=0,           # of the split; a smaller sample is always part of a larger one with the same seed
 ):
     about = str(Path(task).with_name("task.json"))  # may stand beside a file of one's own
-    run = stage.start(dict(locals()), inputs=["task", "about"], code=[__file__])
+    run = stage.start(locals(), inputs=["task", "about"], code=[__file__])
     if not run:
         return
     if task.endswith(".jsonl") or Path(task).exists():
         about = {"name": Path(task).stem, "source": task, **stage.read_task(about if Path(about).exists() else "")}
         train, test = read_file(task, about.pop("prompt", "{text}")), []
-    elif task.split("/")[-1] in TASKS:
-        about = {"name": task.split("/")[-1], **TASKS[task.split("/")[-1]]}
+    elif task in TASKS:
+        about = {"name": task, **TASKS[task]}
         train, test = read_hub(about, "train"), read_hub(about, "test")
     else:
         stage.refuse(f"unknown task {task}; there is {', '.join(TASKS)}, or give a .jsonl file")
@@ -64,12 +64,10 @@ def main(
             stage.refuse(f"{task}: nothing is left for {name}; more rows of both classes are needed")
 
     counts = {name: len(rows) for name, rows in splits.items()}
-    with stage.finish(run, **counts) as folder:
-        for name, rows in splits.items():
-            stage.write_jsonl(folder / f"{name}.jsonl", rows)
-        facts = {key: about[key] for key in ("name", "source", "licence", "label_words") if key in about}
-        (folder / "task.json").write_text(json.dumps({**facts, "counts": counts, "seed": seed}, indent=1) + "\n")
-    print(", ".join(f"{count} {name}" for name, count in counts.items()), "examples, half of each class ->", folder)
+    facts = {key: about[key] for key in ("name", "source", "licence", "label_words") if key in about}
+    facts = json.dumps({**facts, "counts": counts, "seed": seed}, indent=1) + "\n"
+    stage.finish(run, counts, {**{f"{name}.jsonl": rows for name, rows in splits.items()}, "task.json": facts})
+    print(", ".join(f"{count} {name}" for name, count in counts.items()), "examples, half of each class ->", out)
 
 
 def uniform(*key):

@@ -2,21 +2,17 @@
 
 Imports the standard library and fire only, so that a stage that is up to date says so without loading a model.
 
-    def main(train, out, seed=0):
-        run = stage.start(locals(), inputs=["train"], code=[__file__, "classifier.py"])
-        if not run:
-            return  # up to date
-        ...
-        with stage.finish(run, accuracy=0.9) as folder:
-            stage.write_jsonl(folder / "predictions.jsonl", rows)
-
-    if __name__ == "__main__":
-        stage.cli(main)
+    run = stage.start(locals(), inputs=["train"], code=[__file__, "classifier.py"])  # first line of main
+    if not run:
+        return  # up to date
+    ...
+    stage.finish(run, {"accuracy": 0.9}, {"predictions.jsonl": rows})
 """
 
 import ast
 import contextlib
 import difflib
+import functools
 import hashlib
 import importlib.metadata
 import inspect
@@ -24,6 +20,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import sys
 import threading
 import time
@@ -54,33 +51,29 @@ def cli(main):
     given, words = set(), iter(sys.argv[1:])
     for word in words:
         name = word[2:].split("=")[0].replace("-", "_") if word.startswith("--") else None
-        if name in flags:
-            given.add(name)
-            if "=" not in word and not isinstance(flags[name].default, bool):
-                next(words, None)
-        elif name is None and not given:
-            given.add(next(iter(flags)))  # the first flag may stand without its name
-        else:
-            near = difflib.get_close_matches(str(name), flags, 1, 0)
-            refuse(f"unknown flag {word.split('=')[0]}" + (f"; did you mean --{near[0]}?" if name and near else ""))
+        if name is None and not given:
+            name = next(iter(flags))  # the first flag may stand without its name
+        elif name not in flags:
+            near = difflib.get_close_matches(name or "", flags, 1, 0) if name else []
+            refuse(f"unknown flag {word.split('=')[0]}" + "".join(f"; did you mean --{flag}?" for flag in near))
+        elif "=" not in word and not isinstance(flags[name].default, bool):
+            next(words, None)
+        given.add(name)
     for name, flag in flags.items():
         if flag.default is flag.empty and name not in given:
             refuse(f"--{name} is missing; --help shows all flags")
-    fire.Fire(SetParseFns(**{name: _parser(name, flag.default) for name, flag in flags.items()})(main))
+    fire.Fire(SetParseFns(**{name: functools.partial(_value, name, flag.default) for name, flag in flags.items()})(main))
 
 
-def _parser(name, default):
-    """Reads one flag as the type of its default; text where it has none."""
-    kind = str if default is inspect.Parameter.empty else type(default)
-
-    def parse(text):
-        try:
-            return {"true": True, "1": True, "false": False, "0": False}[text.lower()] if kind is bool else kind(text)
-        except (KeyError, ValueError):
-            wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
-            refuse(f"--{name}={text}: {wanted} is needed")
-
-    return parse
+def _value(name, default, text):
+    """A flag's value, of the type of its default; text where it has none."""
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+        return type(default)(text) if isinstance(default, (int, float)) else text
+    except (KeyError, ValueError):
+        wanted = {bool: "true or false is", int: "a whole number is", float: "a number is"}[type(default)]
+        refuse(f"--{name}={text}: {wanted} needed")
 
 
 # ----------------------------------------------------------------------------------------------------------- JSON Lines
@@ -106,8 +99,6 @@ def read_jsonl(path, *keys):
         refuse(f"cannot read {path}: {error.strerror}")
     for number, line in enumerate(lines, 1):
         where = f"{path}:{number}"
-        if not line.strip():
-            continue
         try:
             row = json.loads(line)
         except ValueError as error:
@@ -115,20 +106,17 @@ def read_jsonl(path, *keys):
         if not isinstance(row, dict):
             refuse(f"{where}: a JSON object is needed, with {', '.join(keys)}")
         for key in keys:
-            found = [k for k in key.split("|") if k in row]
+            found = next((k for k in key.split("|") if k in row), None)
             if not found:
                 refuse(f"{where}: {key.replace('|', ' or ')} is missing; the line has {', '.join(row) or 'nothing'}")
-            if not CHECKS[found[0]][1](row[found[0]]):
-                refuse(f"{where}: {found[0]} must be {CHECKS[found[0]][0]}, not {json.dumps(row[found[0]])[:80]}")
+            if not CHECKS[found][1](row[found]):
+                refuse(f"{where}: {found} must be {CHECKS[found][0]}, not {json.dumps(row[found])[:80]}")
         if "id" in row:
             row["id"] = str(row["id"])
-            if row["id"] in seen:
+            if seen.setdefault(row["id"], number) != number:
                 refuse(f"{where}: id {row['id']} stands on line {seen[row['id']]} already; ids must differ")
-            seen[row["id"]] = number
         rows.append(row)
-    if not rows:
-        refuse(f"{path}: the file is empty")
-    return rows
+    return rows or refuse(f"{path}: the file is empty")
 
 
 def write_jsonl(path, rows):
@@ -136,19 +124,14 @@ def write_jsonl(path, rows):
     _write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def predictions(rows, probs):
-    """The lines of predictions.jsonl. rows: of the test file; probs: their (N, 2) class probabilities."""
-    return [{"id": row["id"], "label": row["label"], "probs": soft(p)} for row, p in zip(rows, probs)]
-
-
-def soft(p):
-    """A pair of probabilities as it is written: six decimals, summing to 1."""
-    p1 = round(float(p[1]), 6)
-    return [round(1 - p1, 6), p1]
+def with_probs(rows, probs, *keys):
+    """Lines to write: the rows' keys and their class probabilities, probs (N, 2), to six decimals."""
+    p1s = [round(float(p[1]), 6) for p in probs]
+    return [{**{key: row[key] for key in keys}, "probs": [round(1 - p1, 6), p1]} for row, p1 in zip(rows, p1s)]
 
 
 def accuracy(rows):
-    """Accuracy of predictions against their labels, with its standard error, as written in run.json."""
+    """Accuracy of predictions, {"label", "probs"} each, with its standard error."""
     p = sum((row["probs"][1] > row["probs"][0]) == row["label"] for row in rows) / len(rows)
     return {"accuracy": p, "accuracy_se": (p * (1 - p) / len(rows)) ** 0.5}
 
@@ -185,13 +168,8 @@ def start(args, inputs, code, loss=None):
     if loss:
         run["loss_source"] = loss_source(loss)
     folder = Path(args["out"])
-    try:
-        done = json.loads((folder / "run.json").read_text())
-        same = (_identity(done) == _identity(json.loads(json.dumps(run)))
-                and all((folder / name).exists() for name in done["outputs"]))
-    except (OSError, ValueError, KeyError):
-        same = False
-    if same:
+    done = _done(folder)
+    if done and _identity(done) == _identity(run) and all((folder / name).exists() for name in done["outputs"]):
         print(f"up to date: {folder}")
         return None
     versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "datasets", "numpy")}
@@ -199,23 +177,39 @@ def start(args, inputs, code, loss=None):
             "started": time.time()}
 
 
-@contextlib.contextmanager
-def finish(run, **metrics):
-    """The folder to write the results into, in a with block; run.json follows, last and atomically.
+def finish(run, metrics, outputs):
+    """Writes a run's outputs into its folder, then run.json, last and atomically.
 
-    From the moment the block is entered the folder is not up to date, so a crash inside it is never taken for a result.
+    outputs  {file name: rows (for JSON Lines), a text, or a function that writes to the path it is given}
+
+    What an earlier run left goes first, so nothing of it is taken for a result of this one.
     """
     folder = Path(run["args"]["out"])
     folder.mkdir(parents=True, exist_ok=True)
+    for name in _done(folder).get("outputs", []):
+        shutil.rmtree(folder / name) if (folder / name).is_dir() else (folder / name).unlink(missing_ok=True)
     (folder / "run.json").unlink(missing_ok=True)
-    yield folder
-    run["metrics"] = metrics
-    run["seconds"] = round(time.time() - run.pop("started"), 1)
-    run["outputs"] = sorted(path.name for path in folder.iterdir())
+    for name, content in outputs.items():
+        if callable(content):
+            content(folder / name)
+        elif isinstance(content, str):
+            _write(folder / name, content)
+        else:
+            write_jsonl(folder / name, content)
+    seconds = round(time.time() - run.pop("started"), 1)
+    run |= {"metrics": metrics, "seconds": seconds, "outputs": list(outputs)}
     _write(folder / "run.json", json.dumps(run, indent=1) + "\n")
     if re.fullmatch(r"seed\d+", folder.parent.name):
         with open(folder.parent.parent / "history.jsonl", "a") as history:
             history.write(json.dumps(run) + "\n")
+
+
+def _done(folder):
+    """run.json of a folder; empty where there is none that can be read."""
+    try:
+        return json.loads((folder / "run.json").read_text())
+    except (OSError, ValueError):
+        return {}
 
 
 def _identity(run):
@@ -264,11 +258,14 @@ def loss_source(name):
     tree = ast.parse((HERE / "losses.py").read_text())
     top = {}  # name: the statement at the top level of losses.py that binds it
     for node in tree.body:
-        targets = getattr(node, "targets", []) or getattr(node, "names", []) or [node]
-        for target in targets:
-            top[getattr(target, "id", None) or getattr(target, "asname", None) or getattr(target, "name", None)] = node
-    table = top["LOSSES"].value
-    losses = {key.value: value for key, value in zip(table.keys, table.values)}
+        if hasattr(node, "name"):  # def, class
+            bound = [node.name]
+        elif hasattr(node, "names"):  # import
+            bound = [alias.asname or alias.name.split(".")[0] for alias in node.names]
+        else:
+            bound = [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+        top |= dict.fromkeys(bound, node)
+    losses = {key.value: value for key, value in zip(top["LOSSES"].value.keys, top["LOSSES"].value.values)}
     if name not in losses:
         near = difflib.get_close_matches(name, losses, 1)
         refuse(f"unknown loss {name}; losses.py has {', '.join(losses)}" + (f"; did you mean {near[0]}?" if near else ""))
@@ -295,16 +292,16 @@ def connect(name):
     answered = threading.Event()
 
     def ask():
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(Exception):
             try:
-                urllib.request.urlopen(urllib.request.Request(hub, method="HEAD"), timeout=5)
+                urllib.request.urlopen(urllib.request.Request(hub, method="HEAD"), timeout=4)
             except urllib.error.HTTPError:
                 pass  # an answer, if not a friendly one
             answered.set()
 
     asking = threading.Thread(target=ask, daemon=True)  # a thread, since looking up a name knows no time limit
     asking.start()
-    asking.join(6)
+    asking.join(5)
     if not answered.is_set():
         os.environ["HF_HUB_OFFLINE"] = "1"
 

@@ -44,14 +44,11 @@ def main(
     curve = classifier.finetune(net, tokenizer, [row["text"] for row in train_rows], targets,
                                 functools.partial(losses.LOSSES[loss_name], **parameters), epochs, batch_size, lr, seed)
     probs = classifier.predict(net, tokenizer, [row["text"] for row in test_rows], batch_size)
-    predictions = stage.predictions(test_rows, probs)
+    predictions = stage.with_probs(test_rows, probs, "id", "label")
     metrics = stage.accuracy(predictions)
-    with stage.finish(run, **metrics) as folder:
-        stage.write_jsonl(folder / "predictions.jsonl", predictions)
-        stage.write_jsonl(folder / "curve.jsonl", curve)
-        if save_model:
-            classifier.save(net, tokenizer, folder / "model")
-    print("test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error) ->".format(**metrics), folder)
+    model_output = {"model": functools.partial(classifier.save, net, tokenizer)} if save_model else {}
+    stage.finish(run, metrics, {"predictions.jsonl": predictions, "curve.jsonl": curve, **model_output})
+    print("test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error) ->".format(**metrics), out)
 
 
 if __name__ == "__main__":

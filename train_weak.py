@@ -7,6 +7,8 @@ Writes model/ (which label_weak.py reads), predictions.jsonl on the test file, c
 Its test accuracy is the floor of the gap that PGR measures.
 """
 
+import functools
+
 import stage
 
 
@@ -39,13 +41,11 @@ def main(
     curve = classifier.finetune(net, tokenizer, [row["text"] for row in train_rows], targets, losses.xent,
                                 epochs, batch_size, lr, seed)
     probs = classifier.predict(net, tokenizer, [row["text"] for row in test_rows], batch_size)
-    predictions = stage.predictions(test_rows, probs)
+    predictions = stage.with_probs(test_rows, probs, "id", "label")
     metrics = stage.accuracy(predictions)
-    with stage.finish(run, **metrics) as folder:
-        stage.write_jsonl(folder / "predictions.jsonl", predictions)
-        stage.write_jsonl(folder / "curve.jsonl", curve)
-        classifier.save(net, tokenizer, folder / "model")
-    print("test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error) ->".format(**metrics), folder)
+    stage.finish(run, metrics, {"predictions.jsonl": predictions, "curve.jsonl": curve,
+                                "model": functools.partial(classifier.save, net, tokenizer)})
+    print("test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error) ->".format(**metrics), out)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How the demo's learning rates and epochs were chosen: on validation data cut from the training splits, never on the test set.
 
-    python prepare_data.py demo/films.jsonl --out=data/films_all       # without --max_train: the demo's rows, and what it leaves over
+    python prepare_data.py demo/films.jsonl --out=data/films_all    # without --max_train: the demo's rows, and those it leaves over
     python demo/choose_recipe.py ~/.cache/weak-to-strong data/films_all
 
 The supervisor is judged by ground truth of weak_train, from which it learns. The student is judged by the supervisor's labels of
@@ -22,8 +22,8 @@ models, data = map(Path, sys.argv[1:])
 label_words = stage.read_task(data / "task.json")["label_words"]
 
 
-def halves(name):
-    """Texts and ground truth of the demo's training rows, and of as many held-out ones as asked for."""
+def parts(name):
+    """(texts, labels (N, 2)) of the demo's training rows, and of others, held out."""
     rows = stage.read_jsonl(data / f"{name}.jsonl", "text", "label")
     demo = [row for label in (0, 1) for row in [row for row in rows if row["label"] == label][: TRAIN // 2]]
     demo.sort(key=rows.index)
@@ -31,26 +31,25 @@ def halves(name):
     return [([row["text"] for row in part], torch.eye(2)[[row["label"] for row in part]]) for part in (demo, held_out)]
 
 
-def trial(model, train, held_out, **recipe):
-    """Trains with every seed; prints agreement and cross-entropy with the held-out labels."""
+def trial(model, train, held_out, lr, epochs):
+    """Trains with every seed and prints how well held-out labels are met; returns the mean cross-entropy and the last model."""
+    met = []
     for seed in SEEDS:
         net, tokenizer = classifier.load(models / model, label_words, seed=seed)
-        classifier.finetune(net, tokenizer, *train, losses.xent, seed=seed, **recipe)
+        classifier.finetune(net, tokenizer, *train, losses.xent, lr=lr, epochs=epochs, seed=seed)
         probs = classifier.predict(net, tokenizer, held_out[0])
-        same = (probs.argmax(1) == held_out[1].argmax(1)).float().mean()
-        loss = -(held_out[1] * probs.clamp(min=1e-8).log()).sum(1).mean()
-        print(f"| {model} | {recipe['lr']:g} | {recipe['epochs']} | {seed} | {same:.3f} | {loss:.3f} |", flush=True)
-    return net, tokenizer
+        same = (probs.argmax(1) == held_out[1].argmax(1)).float().mean().item()
+        met.append((-(held_out[1] * probs.clamp(min=1e-8).log()).sum(1).mean().item(), same))
+    loss, same = torch.tensor(met).mean(0)
+    print(f"| {model} | {lr:g} | {epochs} | {loss:.3f} | {same:.3f} |", flush=True)
+    return loss, (net, tokenizer)
 
 
-print("| model | lr | epochs | seed | agrees with held-out labels | cross-entropy |\n|---|---|---|---|---|---|")
-train, held_out = halves("weak_train")
-for epochs in (2, 4):
-    for lr in (5e-5, 1e-4, 2e-4):
-        net, tokenizer = trial("all-MiniLM-L6-v2", train, held_out, lr=lr, epochs=epochs)
-        if (lr, epochs) == (1e-4, 4):
-            supervisor = net, tokenizer
-train, held_out = [(texts, classifier.predict(*supervisor, texts)) for texts, _ in halves("transfer")]
-for lr in (2e-5, 5e-5, 1e-4):
-    trial("SmolLM2-135M", train, held_out, lr=lr, epochs=1)
-trial("SmolLM2-135M", train, held_out, lr=5e-5, epochs=2)
+print(f"Means of {len(SEEDS)} seeds on {HELD_OUT} held-out examples.\n")
+print("| model | learning rate | epochs | cross-entropy with held-out labels | agreement with them |\n|---|---|---|---|---|")
+train, held_out = parts("weak_train")
+trials = [trial("all-MiniLM-L6-v2", train, held_out, lr, epochs) for epochs in (2, 4) for lr in (5e-5, 1e-4, 2e-4)]
+supervisor = min(trials, key=lambda found: found[0])[1]
+train, held_out = [(texts, classifier.predict(*supervisor, texts)) for texts, _ in parts("transfer")]
+for lr, epochs in ((2e-5, 1), (5e-5, 1), (1e-4, 1), (5e-5, 2)):
+    trial("SmolLM2-135M", train, held_out, lr, epochs)

@@ -79,7 +79,8 @@ def tiny(tmp_path_factory):
 
 def command(*words, ok=True, **environment):
     """Runs a script of the project with its flags; returns (exit status, stdout, stderr)."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1", **environment}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # run_all.sh calls python
+    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", **environment}
     words = ["bash" if str(words[0]).endswith(".sh") else sys.executable, str(ROOT / words[0]), *map(str, words[1:])]
     done = subprocess.run(words, capture_output=True, text=True, env=environment)
     if ok:

@@ -42,18 +42,21 @@ class Answers(BaseHTTPRequestHandler):
         elif api and (repo := self.folder / api[1] / api[2]).is_dir():
             files = [p for p in sorted(repo.rglob("*")) if p.is_file()]
             if api[3] in ("tree", "paths-info"):
-                entries = [{"type": "file", "path": str(p.relative_to(repo)), "size": p.stat().st_size, "oid": etag(p)} for p in files]
+                entries = [{"type": "file", "path": str(p.relative_to(repo)), "size": p.stat().st_size, "oid": etag(p)}
+                           for p in files]
                 if api[3] == "paths-info":
                     entries = [e for e in entries if e["path"] in body.decode().replace("%2F", "/")]
                 self.answer(json.dumps(entries).encode())
             else:
-                about = {"id": api[2], "_id": api[2], "sha": COMMIT, "private": False, "gated": False, "disabled": False, "tags": [],
-                         "downloads": 0, "likes": 0, "siblings": [{"rfilename": str(p.relative_to(repo))} for p in files]}
+                about = {"id": api[2], "_id": api[2], "sha": COMMIT, "private": False, "gated": False, "disabled": False,
+                         "tags": [], "downloads": 0, "likes": 0,
+                         "siblings": [{"rfilename": str(p.relative_to(repo))} for p in files]}
                 self.answer(json.dumps(about).encode())
         elif file and (local := self.folder / ("datasets" if file[1] else "models") / file[2] / file[3]).is_file():
             self.answer(local.read_bytes(), ETag=f'"{etag(local)}"', **{"X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"})
         else:
-            code = "EntryNotFound" if file and (self.folder / ("datasets" if file[1] else "models") / file[2]).is_dir() else "RepoNotFound"
+            known = file and (self.folder / ("datasets" if file[1] else "models") / file[2]).is_dir()
+            code = "EntryNotFound" if known else "RepoNotFound"
             self.answer(b"", 404, **{"X-Error-Code": code, "X-Error-Message": "not here", "X-Repo-Commit": COMMIT})
 
     do_HEAD = do_POST = do_GET

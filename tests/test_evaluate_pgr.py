@@ -14,7 +14,8 @@ WEAK, CEILING, STUDENT = {0, 1, 2, 3, 4}, set(range(9)), {0, 1, 2, 3, 5, 6, 7}
 
 def predictions(path, right, n=10, copies=1, sure=0.8):
     """n * copies examples; example i is predicted right if i % n is in `right`, with confidence `sure`."""
-    lines = [{"id": f"e{i}", "label": 1, "probs": [1 - sure, sure] if i % n in right else [sure, 1 - sure]} for i in range(n * copies)]
+    lines = [{"id": f"e{i}", "label": 1, "probs": [1 - sure, sure] if i % n in right else [sure, 1 - sure]}
+             for i in range(n * copies)]
     return write(path, lines)
 
 
@@ -69,6 +70,14 @@ def test_joined_by_id_not_by_line(tmp_path):
     command("evaluate_pgr.py", f"--weak={tmp_path}/weak.jsonl", f"--ceiling={tmp_path}/ceiling.jsonl",
             f"--students={path}", f"--out={tmp_path}/out")
     assert json.loads((tmp_path / "out" / "report.json").read_text()) == expected
+
+
+def test_a_swap_of_roles_is_another_report(tmp_path):
+    first, _ = evaluate(tmp_path, weak=WEAK, ceiling=CEILING, student=STUDENT)
+    command("evaluate_pgr.py", f"--weak={tmp_path}/student.jsonl", f"--ceiling={tmp_path}/ceiling.jsonl",
+            f"--students={tmp_path}/weak.jsonl", f"--out={tmp_path}/out")
+    second = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert second["weak"]["accuracy"] == first["students"][0]["accuracy"] and second["students"][0]["pgr"] == pytest.approx(-1)
 
 
 @pytest.mark.parametrize("line, complaint", [

@@ -69,13 +69,16 @@ def test_up_to_date_means_same_arguments_inputs_code_and_outputs(tmp_path):
 
 
 def test_a_crash_while_writing_is_not_taken_for_a_result(tmp_path):
-    args = {"out": str(tmp_path / "seed0" / "run")}
-    with stage.finish(stage.start(args, [], ["stage.py"]), accuracy=1.0):
-        pass
-    assert stage.start(args, [], ["stage.py"]) is None
-    with pytest.raises(KeyboardInterrupt), stage.finish(stage.start({**args, "lr": 1}, [], ["stage.py"])):
+    def crash(path):
         raise KeyboardInterrupt
+
+    args = {"out": str(tmp_path / "seed0" / "run")}
+    stage.finish(stage.start(args, [], ["stage.py"]), {"accuracy": 1.0}, {"a.txt": "first", "model": lambda path: path.mkdir()})
+    assert stage.start(args, [], ["stage.py"]) is None
+    with pytest.raises(KeyboardInterrupt):
+        stage.finish(stage.start({**args, "lr": 1}, [], ["stage.py"]), {}, {"a.txt": "second", "b.txt": crash})
     assert stage.start(args, [], ["stage.py"])
+    assert not (tmp_path / "seed0" / "run" / "model").exists()  # what the earlier run left is not mixed with the new
     history = (tmp_path / "history.jsonl").read_text().splitlines()
     assert [json.loads(line)["metrics"] for line in history] == [{"accuracy": 1.0}]
 

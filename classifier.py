@@ -150,7 +150,7 @@ def predict(model, tokenizer, texts, batch_size=32):
 
 
 def finetune(model, tokenizer, texts, targets, loss, epochs=2, batch_size=32, lr=5e-5, seed=0):
-    """Trains model in place with AdamW, linear warm-up over a tenth of the steps, linear decay, clipping at norm 1.
+    """Trains model in place with AdamW, linear warm-up over a quarter of the steps, linear decay, clipping at norm 1.
 
     texts    N strings
     targets  (N, 2) soft labels; one-hot for ground truth
@@ -164,7 +164,7 @@ def finetune(model, tokenizer, texts, targets, loss, epochs=2, batch_size=32, lr
     lengths = torch.tensor([len(i) for i in ids])
     generator = torch.Generator().manual_seed(seed)
     steps = epochs * math.ceil(len(ids) / batch_size)
-    warmup = max(1, steps // 10)
+    warmup = max(1, steps // 4)  # long, since Adam's first steps are of full size however small the gradient
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / warmup, (steps - step) / (steps - warmup + 1)))

@@ -24,7 +24,7 @@ if [ ${#names[@]} -eq 0 ]; then  # the demo, with the sizes and the recipe chose
   python "$here/demo/get_models.py" "$cache"
   names=("$cache/all-MiniLM-L6-v2" "$cache/SmolLM2-135M" "$here/demo/films.jsonl")
   sizes=(--max_train=600 --max_test=1000 ${sizes[@]+"${sizes[@]}"})
-  WEAK_FLAGS="--lr=5e-5 --epochs=4 ${WEAK_FLAGS:-}" STRONG_FLAGS="--lr=1e-4 --epochs=1 ${STRONG_FLAGS:-}"
+  WEAK_FLAGS="--epochs=4 ${WEAK_FLAGS:-}" STRONG_FLAGS="--epochs=1 ${STRONG_FLAGS:-}"
 fi
 if [ ${#names[@]} -ne 3 ]; then
   echo "run_all.sh: three names are needed, WEAK STRONG TASK, or none for the demo; flags are written --flag=value" >&2

@@ -39,12 +39,12 @@ def main(
     max_test=10000,   # at most so many test examples
     seed=0,           # of the split; a smaller sample is always part of a larger one with the same seed
 ):
-    about = str(Path(task).with_name("task.json"))  # may stand beside a file of one's own
-    run = stage.start(locals(), inputs=["task", "about"], code=[__file__])
+    beside = str(Path(task).with_name("task.json"))  # may stand beside a file of one's own
+    run = stage.start(locals(), inputs=["task", "beside"], code=[__file__])
     if not run:
         return
     if task.endswith(".jsonl") or Path(task).exists():
-        about = {"name": Path(task).stem, "source": task, **stage.read_task(about if Path(about).exists() else "")}
+        about = {"name": Path(task).stem, "source": task, **stage.read_task(beside if Path(beside).exists() else "")}
         train, test = read_file(task, about.pop("prompt", "{text}")), []
     elif task in TASKS:
         about = {"name": task, **TASKS[task]}
@@ -53,12 +53,12 @@ def main(
         stage.refuse(f"unknown task {task}; there is {', '.join(TASKS)}, or give a .jsonl file")
 
     train, test = by_group(train, test)
-    # Everything follows from one number a group: which part it belongs to, and whether a smaller sample still holds it.
-    draw = {row["group"]: uniform(seed, row["group"]) for row in train + test}
-    parts = 2 if test else 3  # a file that has no test split of its own gives a third
-    parted = {part: [row for row in train if int(draw[row["group"]] * parts) == part] for part in range(3)}
-    splits = {"weak_train": sample(parted[0], max_train, seed), "transfer": sample(parted[1], max_train, seed),
-              "test": sample(test or parted[2], max_test, seed)}
+    parts = [[], [], test]  # a number drawn for its group decides where a row goes: all of a group stay together
+    cut = 2 if test else 3  # a file that has no test split of its own gives a third
+    for row in train:
+        parts[int(uniform(seed, row["group"]) * cut)].append(row)
+    splits = {"weak_train": sample(parts[0], max_train, seed), "transfer": sample(parts[1], max_train, seed),
+              "test": sample(parts[2], max_test, seed)}
     for name, rows in splits.items():
         if not rows:
             stage.refuse(f"{task}: nothing is left for {name}; more rows of both classes are needed")
@@ -75,17 +75,21 @@ def uniform(*key):
     return int.from_bytes(hashlib.sha256("|".join(map(str, key)).encode()).digest()[:6], "big") / 2**48
 
 
-def normal(text):
-    """The text without case, punctuation and layout: what makes two texts the same."""
-    return re.sub(r"\W+", " ", text.lower()).strip() or text
+def same(text):
+    """The text without layout: what two equal texts share. Only one of them is kept."""
+    return " ".join(text.split())
+
+
+def alike(text):
+    """The text without case, punctuation and layout: what texts of one group share. All are kept, on one side."""
+    return re.sub(r"\W+", " ", text.lower()).strip() or same(text)
 
 
 def read_file(path, prompt):
     """Rows of a .jsonl file: id, text, label and the keys that rows of one group share."""
     rows, lines = [], {}
     for number, row in enumerate(stage.read_jsonl(path, "text", "label"), 1):
-        key = normal(row["text"])
-        other, label = lines.setdefault(key, (number, row["label"]))
+        other, label = lines.setdefault(same(row["text"]), (number, row["label"]))
         if label != row["label"]:
             stage.refuse(f"{path}:{other} and {path}:{number} are the same text with different labels; leave one of them out")
         rows.append({"id": row.get("id"), "text": prompt.replace("{text}", row["text"].strip()), "label": row["label"],
@@ -119,7 +123,7 @@ def by_group(train, test):
         return key
 
     for row in train + test:
-        row["keys"] = sorted({normal(key) for key in row["keys"] if key.strip()})
+        row["keys"] = sorted({alike(key) for key in row["keys"] if key.strip()})
         for key in row["keys"]:
             low, high = sorted((root(row["keys"][0]), root(key)))
             parent[high] = low  # the least key names the group, whatever the order of the rows
@@ -128,8 +132,8 @@ def by_group(train, test):
         kept = []
         for row in rows:
             row["group"] = root(row.pop("keys")[0])
-            if normal(row["text"]) not in seen:
-                seen.add(normal(row["text"]))
+            if same(row["text"]) not in seen:
+                seen.add(same(row["text"]))
                 kept.append({**row, "id": str(row.get("id") or hashlib.sha256(row["text"].encode()).hexdigest()[:12])})
         rows[:] = kept
     held_out = {row["group"] for row in test}

@@ -94,7 +94,7 @@ def read_jsonl(path, *keys):
     """
     rows, seen = [], {}
     try:
-        lines = Path(path).read_bytes().splitlines()
+        lines = Path(path).read_bytes().rstrip().splitlines()
     except OSError as error:
         refuse(f"cannot read {path}: {error.strerror}")
     for number, line in enumerate(lines, 1):

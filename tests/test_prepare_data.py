@@ -39,12 +39,22 @@ def test_a_smaller_sample_is_part_of_a_larger_one_whatever_the_order_of_the_file
     assert {row["id"] for row in other["test"]} != {row["id"] for row in large["test"]}
 
 
-def test_same_text_stays_on_one_side_and_counts_once(tmp_path):
+def test_same_text_counts_once_and_a_variant_of_it_stays_on_its_side(tmp_path):
     made = rows(200)
-    again = [{"text": row["text"].upper() + " ", "label": row["label"]} for row in made]
-    splits = prepare(write(tmp_path / "mine.jsonl", made + again), tmp_path / "data")
-    texts = [row["text"].lower() for name in SPLITS for row in splits[name]]
-    assert len(set(texts)) == len(texts)
+    again = [{"text": row["text"].replace(" ", "  ") + " ", "label": row["label"]} for row in made]
+    variants = [{"text": row["text"].upper() + "?", "label": row["label"]} for row in made]
+    splits = prepare(write(tmp_path / "mine.jsonl", made + again + variants), tmp_path / "data")
+    texts = {name: [row["text"] for row in splits[name]] for name in SPLITS}
+    everything = [" ".join(text.split()) for name in SPLITS for text in texts[name]]
+    assert len(set(everything)) == len(everything) > 300
+    cores = [{text.lower().strip("!?") for text in texts[name]} for name in SPLITS]
+    assert not (cores[0] & cores[1] or cores[0] & cores[2] or cores[1] & cores[2])
+
+
+def test_texts_that_differ_in_a_sign_are_two_texts(tmp_path):
+    made = [{"text": f"{i}{sign}{i}={2 * i}", "label": int(sign == "+")} for i in range(1, 60) for sign in "+-"]
+    splits = prepare(write(tmp_path / "mine.jsonl", made), tmp_path / "data")
+    assert sum(map(len, splits.values())) == len(made)
 
 
 def test_a_text_with_both_labels_is_refused(tmp_path):

@@ -48,23 +48,26 @@ def load(model, label_words=None, head="words", seed=0, max_tokens=None):
     Raises OSError or ValueError where the model cannot be had or cannot classify.
     """
     name = model if os.path.isdir(model) else SHORT_NAMES.get(model, model)
+    if head not in ("words", "random", "keep"):
+        raise ValueError(f"there is no head {head!r}: words, random or keep")
     torch.manual_seed(seed)
-    config = AutoConfig.from_pretrained(name)
-    if head == "keep" and not (config.architectures or [""])[0].endswith("ForSequenceClassification"):
-        raise ValueError(f"{name} has no trained classification head; train_weak.py makes models that have one")
+    config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+    if head == "keep" and not (has_head(config) and config.num_labels == 2):
+        raise ValueError(f"{name} has no trained head of two classes; train_weak.py makes models that have one")
     config.num_labels = 2
     for key, value in config.to_dict().items():
         if "drop" in key and isinstance(value, float):
             setattr(config, key, 0.0)  # not by eval(), in which gradient checkpointing would do nothing
 
-    tokenizer = AutoTokenizer.from_pretrained(name, truncation_side="left", padding_side="right")
+    tokenizer = AutoTokenizer.from_pretrained(name, truncation_side="left", padding_side="right", trust_remote_code=False)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     config.pad_token_id = tokenizer.pad_token_id
     limits = tokenizer.model_max_length, getattr(config, "max_position_embeddings", None), max_tokens
-    tokenizer.model_max_length = min(limit for limit in limits if limit)  # saved with it
+    tokenizer.model_max_length = min(limit for limit in limits if limit and limit > 0)  # saved with it
 
-    model = AutoModelForSequenceClassification.from_pretrained(name, config=config, dtype=torch.float32)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        name, config=config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, ignore_mismatched_sizes=True)
     if head != "keep":
         set_head(model, tokenizer, name, label_words if head == "words" else None, seed)
     return model.to(DEVICE), tokenizer
@@ -76,16 +79,23 @@ def set_head(model, tokenizer, name, label_words, seed):
     if is_causal(model) and label_words:
         context = "It is:"  # a word is tokenized as it will stand, after a text
         before = len(tokenizer(context).input_ids)
-        ids = [tokenizer(context + word).input_ids[before] for word in label_words]
-        if ids[0] == ids[1]:
-            raise ValueError(f"the label words {label_words} begin with the same token in {name}; use --head=random")
-        language_model = AutoModelForCausalLM.from_pretrained(name, dtype="auto")
-        model.score.weight.copy_(language_model.get_output_embeddings().weight[ids])  # (2, H)
+        ids = [tokenizer(context + word).input_ids[before:][:1] for word in label_words]
+        if ids[0] == ids[1] or [] in ids:
+            raise ValueError(f"the label words {label_words} do not begin with different tokens of {name}; use --head=random")
+        if has_head(model.config) and not model.config.tie_word_embeddings:
+            raise ValueError(f"{name} is a classifier without output embeddings; use --head=random")
+        language_model = AutoModelForCausalLM.from_pretrained(name, dtype="auto", use_safetensors=True, trust_remote_code=False)
+        model.score.weight.copy_(language_model.get_output_embeddings().weight[sum(ids, [])])  # (2, H)
     else:
         linear = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == 2][-1]
         linear.weight.normal_(0, 0.02, generator=torch.Generator().manual_seed(seed))
         if linear.bias is not None:
             linear.bias.zero_()
+
+
+def has_head(config):
+    """Whether a saved model is a classifier already."""
+    return (config.architectures or [""])[0].endswith("ForSequenceClassification")
 
 
 def is_causal(model):
@@ -154,7 +164,7 @@ def finetune(model, tokenizer, texts, targets, loss, epochs=2, batch_size=32, lr
 
     texts    N strings
     targets  (N, 2) soft labels; one-hot for ground truth
-    loss     loss(logits (B, 2), targets (B, 2), step_frac) -> scalar; it sees the whole batch
+    loss     loss(logits (B, 2), targets (B, 2), step_frac) -> scalar; it sees the whole batch, and how far training has come
     seed     of the order of the examples
 
     Returns the curve, a dict a step: {"step", "loss", "lr"}. Same seed on the same machine, same bits.
@@ -167,7 +177,7 @@ def finetune(model, tokenizer, texts, targets, loss, epochs=2, batch_size=32, lr
     warmup = max(1, steps // 4)  # long, since Adam's first steps are of full size however small the gradient
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min((step + 1) / warmup, (steps - step) / (steps - warmup + 1)))
+        optimizer, lambda step: min((step + 1) / warmup, (steps - step) / max(1, steps - warmup + 1)))
 
     curve = []
     bar = progress(epochs * int(lengths.sum()), "train")

@@ -8,6 +8,7 @@ PGR = (student - weak) / (ceiling - weak), the performance gap recovered, in tes
 """
 
 import json
+import re
 from pathlib import Path
 
 import stage
@@ -25,11 +26,12 @@ def main(
     if results:
         pairs = find_pairs(Path(results))
     elif weak and ceiling and students and out:
+        students = re.split(r"(?<=\.jsonl),", students)  # a folder's name may hold commas: conf:alpha=0.75,warmup=0.1
         names = {path: Path(path).parent.name if Path(path).stem == "predictions" else Path(path).stem
-                 for path in [weak, ceiling, *students.split(",")]}
+                 for path in [weak, ceiling, *students]}
         if len(set(names.values())) < len(names):
             names = {path: path for path in names}
-        pairs = [[names[weak], names[ceiling], {names[path]: [[weak, ceiling, path]] for path in students.split(",")}]]
+        pairs = [[names[weak], names[ceiling], {names[path]: [[weak, ceiling, path]] for path in students}]]
     else:
         stage.refuse("give a results folder, or --weak, --ceiling, --students and --out")
     out = out or results
@@ -51,16 +53,37 @@ def find_pairs(results):
     pairs = {}
     for path in sorted(results.glob("seed*/*-to-*_*/predictions.jsonl")):
         seed, student = path.parent.parent, path.parent.name
-        for weak in sorted(seed.glob("weak_*/predictions.jsonl")):
-            for ceiling in sorted(seed.glob("ceiling_*/predictions.jsonl")):
-                names = weak.parent.name.removeprefix("weak_"), ceiling.parent.name.removeprefix("ceiling_")
-                if student.startswith("{}-to-{}_".format(*names)):
-                    loss = student.removeprefix("{}-to-{}_".format(*names))
-                    pairs.setdefault(names, {}).setdefault(loss, []).append([str(weak), str(ceiling), str(path)])
+        named = [(weak, ceiling) for weak in sorted(seed.glob("weak_*/predictions.jsonl"))
+                 for ceiling in sorted(seed.glob("ceiling_*/predictions.jsonl")) if student.startswith(prefix(weak, ceiling))]
+        if named:
+            weak, ceiling = max(named, key=lambda names: len(prefix(*names)))  # of m and m_v2 the longer
+            names = weak.parent.name.removeprefix("weak_"), ceiling.parent.name.removeprefix("ceiling_")
+            if differs(path.parent, ceiling.parent, seed / f"labels_{names[0]}" / "labels.jsonl"):
+                print(f"left out: {path.parent} was trained on other labels or with other settings than the ceiling beside it; "
+                      "run it again, or remove it")
+            else:
+                runs = pairs.setdefault(names, {}).setdefault(student.removeprefix(prefix(weak, ceiling)), [])
+                runs.append([str(weak), str(ceiling), str(path)])
     if not pairs:
         stage.refuse(f"{results}: no student found with its weak supervisor and ceiling beside it; run_all.sh makes them")
     return [[*names, dict(sorted(students.items(), key=lambda item: (item[0] != "xent", item[0])))]  # the baseline first
             for names, students in sorted(pairs.items())]
+
+
+def prefix(weak, ceiling):
+    """How the folders of a pair's students begin."""
+    return f"{weak.parent.name.removeprefix('weak_')}-to-{ceiling.parent.name.removeprefix('ceiling_')}_"
+
+
+def differs(student, ceiling, labels):
+    """Whether a student's run.json tells of other labels than the supervisor's of today, or of another recipe than the ceiling's."""
+    try:
+        runs = [json.loads((folder / "run.json").read_text()) for folder in (student, ceiling)]
+        used = runs[0]["inputs"]["labels"]["sha256"]
+    except (OSError, ValueError, KeyError):
+        return False  # predictions that come from elsewhere
+    recipes = [{key: value for key, value in run["args"].items() if key not in ("loss", "out", "save_model")} for run in runs]
+    return recipes[0] != recipes[1] or used != stage.fingerprint(labels)["sha256"]
 
 
 def read_all(files):
@@ -137,12 +160,17 @@ def recovered(right, resamples=RESAMPLES, seed=0):
     patterns, counts = np.unique(right.reshape(3 * seeds, n).T, axis=0, return_counts=True)  # (K, 3S), (K,)
     drawn = rng.multinomial(n, counts / n, resamples) @ patterns / n  # (R, 3S) accuracies
     weight = rng.multinomial(seeds, np.full(seeds, 1 / seeds), resamples) / seeds  # (R, S)
+    if seeds > 1:  # a resample of S seeds varies by (S-1)/S of what it should
+        weight = 1 / seeds + (weight - 1 / seeds) * (seeds / (seeds - 1)) ** 0.5
     weak, ceiling, student = (drawn.reshape(resamples, 3, seeds) * weight[:, None]).sum(2).T  # (R,) each
-    if np.quantile(ceiling - weak, 0.025) <= 0:
+    gain, gap = student - weak, ceiling - weak
+    if np.quantile(gap, 0.025) <= 0:
         return {"pgr": None, "pgr_low": None, "pgr_high": None}
-    low, high = np.quantile((student - weak) / (ceiling - weak), [0.025, 0.975])
+    # The few resamples with no gap at all count as the worst or the best, by the sign of the gain.
+    ratio = np.where(gap > 0, gain / np.where(gap > 0, gap, 1), np.copysign(np.inf, gain))
+    low, high = (float(end) if np.isfinite(end) else None for end in np.quantile(ratio, [0.025, 0.975], method="nearest"))
     weak, ceiling, student = right.mean((1, 2))
-    return {"pgr": float((student - weak) / (ceiling - weak)), "pgr_low": float(low), "pgr_high": float(high)}
+    return {"pgr": float((student - weak) / (ceiling - weak)), "pgr_low": low, "pgr_high": high}
 
 
 def agreement(p1, weak_p1, label):
@@ -159,21 +187,32 @@ def markdown(report):
     unclear = [student["name"] for student in report["students"] if student["pgr"] is None]
     for name, m in [("weak supervisor", report["weak"]), *((f"student: {m['name']}", m) for m in report["students"]),
                     ("strong ceiling", report["ceiling"])]:
-        recovered = f"{m['pgr']:.2f} [{m['pgr_low']:.2f}, {m['pgr_high']:.2f}]" if m.get("pgr") is not None else ""
+        if m.get("seeds", report["seeds"]) != report["seeds"]:
+            name += f" ({m['seeds']} of the seeds)"
         gain = f"{m['gain']:+.3f} ± {m['gain_se']:.3f}" if "gain" in m else ""
         shares = (m.get(key) for key in ("agreement", "agreement_weak_right", "agreement_weak_wrong", "confidence"))
-        rows.append([name, f"{m['accuracy']:.3f} ± {m['accuracy_se']:.3f}", gain, recovered or ("unclear" if "pgr" in m else ""),
+        rows.append([name, f"{m['accuracy']:.3f} ± {m['accuracy_se']:.3f}", gain, pgr_text(m) if "pgr" in m else "",
                      *("" if share is None else f"{share:.3f}" for share in shares)])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     rows.insert(1, ["-" * width for width in widths])
     seeds = "one seed" if report["seeds"] == 1 else f"{report['seeds']} seeds"
+    counted = "test examples" if report["seeds"] == 1 else "test examples and of seeds"
     lines = [f"{report['weak']['name']} supervises {report['ceiling']['name']}: {seeds}, {report['examples']} test examples; "
-             "± one standard error.", "Agreement with the weak supervisor: overall, where it is right, where it is wrong.", ""]
+             f"± one standard error, and intervals, count the choice of {counted}.",
+             "Agreement with the weak supervisor: overall, where it is right, where it is wrong.", ""]
     lines += ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows]
     if unclear:
         lines += ["", "PGR is not given: the ceiling is not clearly above the weak supervisor (the 95% interval of the gap "
                       "includes 0), so there is no gap to recover. A stronger student or more test examples would help."]
     return "\n".join(lines)
+
+
+def pgr_text(student):
+    """0.57 [0.33, 0.78]; an end that no resample bounds is left open."""
+    if student["pgr"] is None:
+        return "unclear"
+    low, high = ("" if end is None else f"{end:.2f}" for end in (student["pgr_low"], student["pgr_high"]))
+    return f"{student['pgr']:.2f} [{low}, {high}]"
 
 
 def draw(reports, path):
@@ -193,8 +232,7 @@ def draw(reports, path):
                        transform=panel.get_yaxis_transform())
         for x, m in enumerate(report["students"]):
             panel.errorbar(x, m["accuracy"], m["accuracy_se"], fmt="o", color="#D55E00", capsize=4)
-            text = "PGR unclear" if m["pgr"] is None else f"PGR {m['pgr']:.2f}\n[{m['pgr_low']:.2f}, {m['pgr_high']:.2f}]"
-            panel.annotate(text, (x, m["accuracy"]), (9, 0), textcoords="offset points", va="center", fontsize=9)
+            panel.annotate("PGR " + pgr_text(m).replace(" [", "\n["), (x, m["accuracy"]), (9, 0), textcoords="offset points", va="center", fontsize=9)
         panel.set_xticks(range(len(report["students"])), [m["name"] for m in report["students"]])
         panel.set_xlim(-0.6, len(report["students"]) - 0.2)
         panel.set_xlabel("student, by loss")

@@ -39,13 +39,17 @@ def main(
     max_test=10000,   # at most so many test examples
     seed=0,           # of the split; a smaller sample is always part of a larger one with the same seed
 ):
-    beside = str(Path(task).with_name("task.json"))  # may stand beside a file of one's own
+    local = task.endswith(".jsonl") or Path(task).exists()
+    beside = str(Path(task).with_name("task.json")) if local else ""  # may stand beside a file of one's own
+    beside = beside if Path(beside).is_file() else ""
+    if local and Path(task).resolve().parent == Path(out).resolve():
+        stage.refuse(f"--out={out} holds {task} itself, which must not be written over; give another folder")
     run = stage.start(locals(), inputs=["task", "beside"], code=[__file__])
     if not run:
         return
-    if task.endswith(".jsonl") or Path(task).exists():
-        about = {"name": Path(task).stem, "source": task, **stage.read_task(beside if Path(beside).exists() else "")}
-        train, test = read_file(task, about.pop("prompt", "{text}")), []
+    if local:
+        about = {"name": Path(task).stem, "source": Path(task).name, **stage.read_task(beside)}
+        train, test = read_file(task, about.get("prompt", "{text}")), []
     elif task in TASKS:
         about = {"name": task, **TASKS[task]}
         train, test = read_hub(about, "train"), read_hub(about, "test")

@@ -13,6 +13,9 @@ here=$(dirname "${BASH_SOURCE[0]}")
 names=() sizes=() flags=()
 for word in "$@"; do
   case $word in
+    --help | -h) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}"; exit ;;
+    --seed=* | --out=* | --train=* | --test=* | --task=* | --model=* | --labels=* | --loss=*)
+      echo "run_all.sh: ${word%%=*} is set for each stage here; seeds and losses are given as SEEDS and LOSSES" >&2; exit 1 ;;
     --max_train=* | --max_test=*) sizes+=("$word") ;;
     --*) flags+=("$word") ;;
     *) names+=("$word") ;;

@@ -127,6 +127,8 @@ def write_jsonl(path, rows):
 def with_probs(rows, probs, *keys):
     """Lines to write: the rows' keys and their class probabilities, probs (N, 2), to six decimals."""
     p1s = [round(float(p[1]), 6) for p in probs]
+    if any(p1 != p1 for p1 in p1s):
+        refuse("the model's predictions are not numbers: its training has diverged; a smaller --lr may help")
     return [{**{key: row[key] for key in keys}, "probs": [round(1 - p1, 6), p1]} for row, p1 in zip(rows, p1s)]
 
 
@@ -139,8 +141,12 @@ def accuracy(rows):
 def read_task(path):
     """task.json, or an empty task where no path is given."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
-    except (OSError, ValueError) as error:
+        task = json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
+        words = task.get("label_words", ["0", "1"])
+        if "{text}" not in task.get("prompt", "{text}") or len({*words}) != 2 or not all(isinstance(w, str) for w in words):
+            refuse(f'{path}: "prompt" must hold {{text}}, "label_words" must be two different texts')
+        return task
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         refuse(f"{path}: not a task.json ({error})")
 
 
@@ -160,15 +166,15 @@ def start(args, inputs, code, loss=None):
     code    files whose code decides the result; comments, blank lines and docstrings do not count
     loss    name of the loss used: of losses.py only that function counts, with what it calls
     """
+    folder = Path(args["out"])
+    done = _done(folder)
     found = [name for name in inputs if os.path.exists(args[name])]
     run = {"stage": Path(code[0]).stem,
            "args": {name: value for name, value in args.items() if name not in found},
-           "inputs": {name: {"path": args[name], "sha256": fingerprint(args[name])} for name in found},
+           "inputs": {name: fingerprint(args[name], done.get("inputs", {}).get(name)) for name in found},
            "code": hashlib.sha256("".join(_code(ast.parse((HERE / file).read_text())) for file in code).encode()).hexdigest()}
     if loss:
         run["loss_source"] = loss_source(loss)
-    folder = Path(args["out"])
-    done = _done(folder)
     if done and _identity(done) == _identity(run) and all((folder / name).exists() for name in done["outputs"]):
         print(f"up to date: {folder}")
         return None
@@ -218,21 +224,27 @@ def _identity(run):
             {name: given["sha256"] for name, given in run["inputs"].items()}, run["code"], run.get("loss_source"))
 
 
-def fingerprint(path):
-    """sha256 of a file, or of all files in a folder."""
+def fingerprint(path, known=None):
+    """{"path", "sha256", "stat"} of a file, or of all files in a folder.
+
+    known  an earlier one: its sha256 still holds where path, sizes and dates are the same, so large models are not read again
+    """
+    files = sorted(file for file in ([Path(path)] if os.path.isfile(path) else Path(path).rglob("*")) if file.is_file())
+    stat = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+    if known and known["path"] == str(path) and known["stat"] == stat:
+        return known
     digest = hashlib.sha256()
-    for file in sorted(Path(path).rglob("*")) if os.path.isdir(path) else [Path(path)]:
-        if file.is_file():
-            with open(file, "rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest() + file.name.encode())
-    return digest.hexdigest()
+    for file in files:
+        with open(file, "rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest() + file.name.encode())
+    return {"path": str(path), "sha256": digest.hexdigest(), "stat": stat}
 
 
 def parse_loss(spec):
     """"conf:alpha=0.75,warmup=0.1" -> "conf", {"alpha": 0.75, "warmup": 0.1}; checked against losses.py."""
     name, _, rest = spec.partition(":")
     code = ast.parse(loss_source(name)).body[0]  # the loss itself, if it is an ordinary function
-    known = [arg.arg for arg in code.args.args[3:]] if isinstance(code, ast.FunctionDef) else None
+    known = [arg.arg for arg in code.args.args[3:] + code.args.kwonlyargs] if isinstance(code, ast.FunctionDef) else None
     parameters = {}
     for part in filter(None, rest.split(",")):
         key, _, value = part.partition("=")
@@ -255,8 +267,11 @@ def _code(tree):
 
 def loss_source(name):
     """The code of LOSSES[name] in losses.py and of everything there that it uses. Does not import torch."""
-    tree = ast.parse((HERE / "losses.py").read_text())
-    top = {}  # name: the statement at the top level of losses.py that binds it
+    try:
+        tree = ast.parse((HERE / "losses.py").read_text())
+    except SyntaxError as error:
+        refuse(f"losses.py:{error.lineno}: {error.msg}")
+    top = {}  # name: the statements at the top level of losses.py that bind it
     for node in tree.body:
         if hasattr(node, "name"):  # def, class
             bound = [node.name]
@@ -264,8 +279,12 @@ def loss_source(name):
             bound = [alias.asname or alias.name.split(".")[0] for alias in node.names]
         else:
             bound = [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-        top |= dict.fromkeys(bound, node)
-    losses = {key.value: value for key, value in zip(top["LOSSES"].value.keys, top["LOSSES"].value.values)}
+        for name_ in bound:
+            top.setdefault(name_, []).append(node)
+    table = getattr(top.get("LOSSES", [None])[-1], "value", None)
+    if not isinstance(table, ast.Dict):
+        refuse('losses.py: LOSSES must be a plain dict, LOSSES = {"xent": xent, ...}')
+    losses = {key.value: value for key, value in zip(table.keys, table.values)}
     if name not in losses:
         near = difflib.get_close_matches(name, losses, 1)
         refuse(f"unknown loss {name}; losses.py has {', '.join(losses)}" + (f"; did you mean {near[0]}?" if near else ""))
@@ -274,7 +293,7 @@ def loss_source(name):
         node = todo.pop()
         used += [] if isinstance(node, ast.Name) else [node]
         names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-        todo += [top[n] for n in sorted(names & top.keys()) if top[n] not in used + todo]
+        todo += [node for n in sorted(names & top.keys()) for node in top[n] if node not in used + todo]
     return "\n\n".join(_code(node) for node in used)
 
 
@@ -286,7 +305,7 @@ def connect(name):
     Without this a machine with no internet waits for minutes, even for what lies in the cache. Must be called before
     transformers or datasets are imported. Nothing to do for a local path.
     """
-    if os.path.exists(name) or os.environ.get("HF_HUB_OFFLINE"):
+    if os.path.exists(name) or _offline():
         return
     hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     answered = threading.Event()
@@ -306,6 +325,10 @@ def connect(name):
         os.environ["HF_HUB_OFFLINE"] = "1"
 
 
+def _offline():
+    return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+
+
 @contextlib.contextmanager
 def fetching(name):
     """Around the loading of a model or dataset: a failure becomes one line that says what could not be had."""
@@ -313,7 +336,7 @@ def fetching(name):
         yield
     except (OSError, ValueError) as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
-        if os.environ.get("HF_HUB_OFFLINE") and not os.path.exists(name):
+        if _offline() and isinstance(error, OSError) and not os.path.exists(name):
             reason = "the hub cannot be reached and it is not in the local cache"
             reason += ". Give a local folder, run once where there is internet, or try the demo: bash run_all.sh"
         refuse(f"cannot load {name}: {reason}")

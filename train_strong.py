@@ -32,15 +32,20 @@ def main(
     if not run:
         return
     train_rows = stage.read_jsonl(labels, "id", "text", "probs|label")
+    if len({"probs" in row for row in train_rows}) > 1:
+        stage.refuse(f"{labels}: some lines have probs and some have not; soft labels and ground truth do not mix")
     test_rows = stage.read_jsonl(test, "id", "text", "label")
     label_words = stage.read_task(task).get("label_words")
     stage.connect(model)
+    import torch
+
     import classifier
     import losses
 
     with stage.fetching(model):
         net, tokenizer = classifier.load(model, label_words, head, seed, max_tokens)
-    targets = classifier.torch.tensor([row.get("probs") or [1.0 - row["label"], row["label"]] for row in train_rows])  # (N, 2)
+    probs = [row.get("probs") or [1 - row["label"], row["label"]] for row in train_rows]
+    targets = torch.tensor(probs, dtype=torch.float32)  # (N, 2)
     curve = classifier.finetune(net, tokenizer, [row["text"] for row in train_rows], targets,
                                 functools.partial(losses.LOSSES[loss_name], **parameters), epochs, batch_size, lr, seed)
     probs = classifier.predict(net, tokenizer, [row["text"] for row in test_rows], batch_size)

@@ -32,12 +32,14 @@ def main(
     test_rows = stage.read_jsonl(test, "id", "text", "label")
     label_words = stage.read_task(task).get("label_words")
     stage.connect(model)
+    import torch
+
     import classifier
     import losses
 
     with stage.fetching(model):
         net, tokenizer = classifier.load(model, label_words, head, seed, max_tokens)
-    targets = classifier.torch.tensor([[1.0 - row["label"], row["label"]] for row in train_rows])  # (N, 2)
+    targets = torch.eye(2)[[row["label"] for row in train_rows]]  # (N, 2)
     curve = classifier.finetune(net, tokenizer, [row["text"] for row in train_rows], targets, losses.xent,
                                 epochs, batch_size, lr, seed)
     probs = classifier.predict(net, tokenizer, [row["text"] for row in test_rows], batch_size)

@@ -62,6 +62,28 @@ def test_learns(tiny, family):
     assert rates.index(max(rates)) == 19 and max(rates) == pytest.approx(5e-3) and rates[-1] < 1e-4  # up for 20 steps, then down
 
 
+def test_the_loss_sees_the_whole_batch_and_how_far_training_has_come(tiny):
+    seen = []
+
+    def loss(logits, targets, step_frac):
+        seen.append((len(logits), len(targets), step_frac))
+        return logits.square().mean()
+
+    model, tokenizer = classifier.load(tiny["gpt2"], WORDS)
+    classifier.finetune(model, tokenizer, TEXTS, torch.eye(2)[[0, 1] * 14], loss, epochs=2, batch_size=14)
+    assert seen == [(14, 14, 0.0), (14, 14, 0.25), (14, 14, 0.5), (14, 14, 0.75)]
+    assert classifier.finetune(model, tokenizer, TEXTS, torch.eye(2)[[0, 1] * 14], loss, epochs=0) == []
+
+
+def test_a_classifier_of_other_classes_gets_a_new_head(tiny, tmp_path):
+    transformers.AutoModelForSequenceClassification.from_pretrained(tiny["bert"], num_labels=3).save_pretrained(tmp_path)
+    transformers.AutoTokenizer.from_pretrained(tiny["bert"]).save_pretrained(tmp_path)
+    model, tokenizer = classifier.load(tmp_path, WORDS)
+    assert classifier.predict(model, tokenizer, TEXTS).shape == (28, 2)
+    with pytest.raises(ValueError, match="no trained head of two classes"):
+        classifier.load(tmp_path, head="keep")
+
+
 def test_long_texts_lose_their_beginning(tiny):
     model, tokenizer = classifier.load(tiny["gpt2"], WORDS, max_tokens=8)
     long = "dull " * 30 + "the film is fine"
@@ -95,5 +117,9 @@ def test_random_head_is_small_and_seeded(tiny, words, head):
 
 
 def test_a_head_that_was_never_trained_is_refused(tiny):
-    with pytest.raises(ValueError, match="no trained classification head"):
+    with pytest.raises(ValueError, match="no trained head of two classes"):
         classifier.load(tiny["gpt2"], head="keep")
+    with pytest.raises(ValueError, match="there is no head 'word'"):
+        classifier.load(tiny["gpt2"], WORDS, head="word")
+    with pytest.raises(ValueError, match="do not begin with different tokens"):
+        classifier.load(tiny["gpt2"], [" negative", " negative one"])

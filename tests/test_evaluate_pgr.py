@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import command, write
 
+import stage
 from evaluate_pgr import recovered
 
 # Ten test examples, all of class 1. Weak is right on 0-4, the ceiling on 0-8, the student on 0-3 and 5-7.
@@ -57,6 +58,27 @@ def test_interval_is_that_of_resampling_the_examples():
     assert [found["pgr_low"], found["pgr_high"]] == pytest.approx(np.quantile(plain, [0.025, 0.975]), abs=0.03)
 
 
+def test_interval_over_seeds_is_that_of_resampling_examples_and_seeds():
+    rng = np.random.default_rng(2)
+    hard = rng.normal(size=300)
+    skill = np.array([0.5, 1.8, 1.1])[:, None, None] + rng.normal(size=(3, 4, 1)) * 0.15
+    right = hard + rng.normal(size=(3, 4, 300)) * 0.5 < skill
+    found, plain = recovered(right), []
+    for _ in range(4000):
+        seeds, examples = rng.integers(4, size=4), rng.integers(300, size=300)
+        every, some = right[:, :, examples].mean((1, 2)), right[:, seeds][:, :, examples].mean((1, 2))
+        weak, ceiling, student = every + (some - every) * (4 / 3) ** 0.5
+        plain.append((student - weak) / (ceiling - weak))
+    assert [found["pgr_low"], found["pgr_high"]] == pytest.approx(np.quantile(plain, [0.025, 0.975]), abs=0.03)
+
+
+def test_a_gap_that_a_few_resamples_lose_gives_no_nan():
+    right = np.zeros((3, 1, 200), bool)
+    right[0, 0, :100], right[1, 0, :106], right[2, 0, :103] = True, True, True
+    found = recovered(right)
+    assert found["pgr"] == pytest.approx(0.5) and 0 <= found["pgr_low"] <= 0.5 <= found["pgr_high"] <= 1
+
+
 def test_no_pgr_where_the_ceiling_is_not_clearly_above(tmp_path):
     report, (_, printed, _) = evaluate(tmp_path, weak=WEAK, ceiling={1, 2, 3, 4, 5, 6}, student=STUDENT, copies=2)
     assert report["students"][0]["pgr"] is None
@@ -80,6 +102,30 @@ def test_a_swap_of_roles_is_another_report(tmp_path):
     assert second["weak"]["accuracy"] == first["students"][0]["accuracy"] and second["students"][0]["pgr"] == pytest.approx(-1)
 
 
+def test_a_student_of_other_labels_or_settings_is_left_out(tmp_path):
+    seed = tmp_path / "task" / "seed0"
+    sha = stage.fingerprint(write(seed / "labels_a" / "labels.jsonl", [{}]))["sha256"]
+    for name, right, args, labels in [("weak_a", WEAK, {}, ""), ("ceiling_b", CEILING, {"lr": 1}, "truth"),
+                                      ("a-to-b_good", STUDENT, {"lr": 1, "loss": "good"}, sha),
+                                      ("a-to-b_other-lr", STUDENT, {"lr": 2}, sha), ("a-to-b_other-labels", STUDENT, {"lr": 1}, "old")]:
+        predictions(seed / name / "predictions.jsonl", right, copies=20)
+        (seed / name / "run.json").write_text(json.dumps({"args": args, "inputs": {"labels": {"sha256": labels}}}))
+    _, printed, _ = command("evaluate_pgr.py", tmp_path / "task")
+    report = json.loads((tmp_path / "task" / "report.json").read_text())
+    assert [student["name"] for student in report["students"]] == ["good"]
+    assert printed.count("left out") == 2
+
+
+def test_folders_of_losses_with_parameters_can_be_named(tmp_path):
+    places = [tmp_path / name / "predictions.jsonl" for name in ("w", "c", "conf:alpha=0.75,warmup=0.1", "xent")]
+    for path, right in zip(places, (WEAK, CEILING, STUDENT, STUDENT)):
+        predictions(path, right, copies=20)
+    command("evaluate_pgr.py", f"--weak={places[0]}", f"--ceiling={places[1]}", f"--students={places[2]},{places[3]}",
+            f"--out={tmp_path}/out")
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [student["name"] for student in report["students"]] == ["conf:alpha=0.75,warmup=0.1", "xent"]
+
+
 @pytest.mark.parametrize("line, complaint", [
     ('{"id": "e3", "label": 0, "probs": [0.1, 0.9]}', "disagree about the label of e3"),
     ('{"id": "x", "label": 1, "probs": [0.1, 0.9]}', "do not hold the same ids"),
@@ -101,7 +147,8 @@ def test_refused(tmp_path, line, complaint):
 def test_several_seeds_and_pairs(tmp_path):
     for seed, student in enumerate([STUDENT, STUDENT | {4}, STUDENT - {7}]):
         folder = tmp_path / "task" / f"seed{seed}"
-        for name, right in {"weak_a": WEAK, "ceiling_b": CEILING, "ceiling_b-to-c": CEILING, "a-to-b_xent": student,
+        for name, right in {"weak_a": WEAK, "ceiling_b": CEILING, "ceiling_b-to-c": CEILING, "ceiling_b_v2": CEILING,
+                            "a-to-b_v2_xent": STUDENT, "a-to-b_xent": student,
                             "a-to-b-to-c_reverse_kl": STUDENT}.items():
             predictions(folder / name / "predictions.jsonl", right, copies=20)
     _, printed, _ = command("evaluate_pgr.py", tmp_path / "task")
@@ -112,7 +159,7 @@ def test_several_seeds_and_pairs(tmp_path):
     assert found["accuracy_se_seeds"] == pytest.approx(0.1 / 3**0.5)
     assert found["accuracy_se"] > found["accuracy_se_seeds"]  # the choice of test examples counts too
     assert found["pgr"] == pytest.approx(0.5)
-    other = report["more_pairs"][0]
-    assert other["ceiling"]["name"] == "b-to-c" and other["students"][0]["name"] == "reverse_kl"
+    assert [(pair["ceiling"]["name"], [student["name"] for student in pair["students"]]) for pair in report["more_pairs"]] == [
+        ("b-to-c", ["reverse_kl"]), ("b_v2", ["xent"])]
     assert "3 seeds" in printed
     assert "up to date" in command("evaluate_pgr.py", tmp_path / "task")[1]

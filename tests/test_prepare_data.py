@@ -86,6 +86,25 @@ def test_bad_lines_are_refused(tmp_path, line, complaint):
     assert status != 0 and complaint in error and error.count("\n") == 1
 
 
+def test_another_way_to_name_the_same_file_is_up_to_date(tmp_path):
+    write(tmp_path / "mine.jsonl", rows(60))
+    prepare(tmp_path / "mine.jsonl", tmp_path / "data")
+    assert "up to date" in command("prepare_data.py", f"{tmp_path}/data/../mine.jsonl", f"--out={tmp_path}/data")[1]
+
+
+def test_never_writes_over_its_input(tmp_path):
+    status, _, error = prepare(write(tmp_path / "test.jsonl", rows(60)), tmp_path, ok=False)
+    assert status != 0 and "must not be written over" in error and len(read(tmp_path / "test.jsonl")) == 60
+
+
+@pytest.mark.parametrize("task", ['[]', '{"prompt": "Review:"}', '{"label_words": ["a", "a"]}', '{"label_words": 1}', '{'])
+def test_bad_task_json_is_refused(tmp_path, task):
+    write(tmp_path / "mine.jsonl", rows(20))
+    (tmp_path / "task.json").write_text(task)
+    status, _, error = prepare(tmp_path / "mine.jsonl", tmp_path / "data", ok=False)
+    assert status != 0 and "task.json" in error and error.count("\n") == 1
+
+
 def test_unknown_task(tmp_path):
     status, _, error = prepare("scic", tmp_path / "data", ok=False)
     assert status != 0 and "unknown task scic; there is sciq" in error

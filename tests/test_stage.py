@@ -22,6 +22,8 @@ TRAIN = ["train_strong.py", "--model=m", "--labels=l", "--test=t", "--out=o"]
     (TRAIN + ["spare"], "unknown flag spare"),
     (TRAIN[:-1], "--out is missing"),
     (TRAIN, "cannot read l: No such file or directory"),
+    (["run_all.sh", "a", "b", "c", "--seed=1"], "seeds and losses are given as SEEDS and LOSSES"),
+    (["run_all.sh", "a", "b"], "three names are needed"),
     (["label_weak.py", "--model=1e3", "--data=d", "--out=o"], "cannot read d: No such file or directory"),
 ])
 def test_bad_flags_are_refused_before_any_work(tmp_path, flags, complaint):
@@ -32,6 +34,12 @@ def test_bad_flags_are_refused_before_any_work(tmp_path, flags, complaint):
 def test_help_shows_every_flag_with_its_comment():
     _, printed, _ = command("train_strong.py", "--help")
     assert "python train_strong.py --model=gpt2-xl" in printed and "lr=5e-5," in printed and "# peak learning rate" in printed
+
+
+def test_soft_labels_and_ground_truth_do_not_mix(tmp_path):
+    mixed = write(tmp_path / "l.jsonl", [{"id": "a", "text": "a", "probs": [0, 1]}, {"id": "b", "text": "b", "label": 1}])
+    status, _, error = command("train_strong.py", "--model=m", f"--labels={mixed}", f"--test={mixed}", "--out=o", ok=False)
+    assert status != 0 and "soft labels and ground truth do not mix" in error and error.count("\n") == 1
 
 
 def project(folder):
@@ -98,12 +106,15 @@ def test_of_the_losses_only_the_one_used_and_what_it_calls_counts(tmp_path, monk
     assert changed() == ["xent", "conf", "bootstrap"]
     edit(here / "losses.py", '"xent": xent', '"xent": xent, "mine": lambda *batch: conf(*batch, alpha=0.1)')
     assert "alpha=0.1" in stage.loss_source("mine") and "def harden" in stage.loss_source("mine")
+    edit(here / "losses.py", "LOSSES = {", "xent = torch.no_grad()(xent)\nLOSSES = {")
+    assert "def xent" in stage.loss_source("xent") and "no_grad" in stage.loss_source("xent")  # bound twice: both count
 
 
 def test_model_folder_counts_by_content(tmp_path):
     write(tmp_path / "m" / "config.json", [{"a": 1}])
     first = stage.fingerprint(tmp_path / "m")
     shutil.copytree(tmp_path / "m", tmp_path / "n")
-    assert stage.fingerprint(tmp_path / "n") == first
+    assert stage.fingerprint(tmp_path / "n")["sha256"] == first["sha256"]
     write(tmp_path / "m" / "config.json", [{"a": 2}])
-    assert stage.fingerprint(tmp_path / "m") != first
+    assert stage.fingerprint(tmp_path / "m", first)["sha256"] != first["sha256"]
+    assert stage.fingerprint(tmp_path / "n", {**first, "path": str(tmp_path / "n")})["sha256"] == first["sha256"]

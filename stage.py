@@ -164,7 +164,7 @@ def start(args, inputs, code, loss=None):
     args    main's arguments: locals() on its first line
     inputs  those of them that may name a file or folder to read: then its content counts, not its name
     code    files whose code decides the result; comments, blank lines and docstrings do not count
-    loss    name of the loss used: of losses.py only that function counts, with what it calls
+    loss    the loss used: of losses.py only that function counts, with what it calls
     """
     folder = Path(args["out"])
     done = _done(folder)
@@ -174,7 +174,7 @@ def start(args, inputs, code, loss=None):
            "inputs": {name: fingerprint(args[name], done.get("inputs", {}).get(name)) for name in found},
            "code": hashlib.sha256("".join(_code(ast.parse((HERE / file).read_text())) for file in code).encode()).hexdigest()}
     if loss:
-        run["loss_source"] = loss_source(loss)
+        run["loss_source"] = loss_source(parse_loss(loss)[0])
     if done and _identity(done) == _identity(run) and all((folder / name).exists() for name in done["outputs"]):
         print(f"up to date: {folder}")
         return None
@@ -231,7 +231,7 @@ def fingerprint(path, known=None):
     """
     files = sorted(file for file in ([Path(path)] if os.path.isfile(path) else Path(path).rglob("*")) if file.is_file())
     stat = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
-    if known and known["path"] == str(path) and known["stat"] == stat:
+    if known and known["path"] == str(path) and known.get("stat") == stat:
         return known
     digest = hashlib.sha256()
     for file in files:

@@ -27,10 +27,10 @@ def main(
     seed=0,            # of the order of the examples, and of a random head
     save_model=False,  # keep the trained model, in model/
 ):
-    loss_name, parameters = stage.parse_loss(loss)
-    run = stage.start(locals(), inputs=["model", "labels", "test", "task"], code=[__file__, "classifier.py"], loss=loss_name)
+    run = stage.start(locals(), inputs=["model", "labels", "test", "task"], code=[__file__, "classifier.py"], loss=loss)
     if not run:
         return
+    loss_name, parameters = stage.parse_loss(loss)
     train_rows = stage.read_jsonl(labels, "id", "text", "probs|label")
     if len({"probs" in row for row in train_rows}) > 1:
         stage.refuse(f"{labels}: some lines have probs and some have not; soft labels and ground truth do not mix")

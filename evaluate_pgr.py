@@ -197,8 +197,8 @@ def markdown(report):
     rows.insert(1, ["-" * width for width in widths])
     seeds = "one seed" if report["seeds"] == 1 else f"{report['seeds']} seeds"
     counted = "test examples" if report["seeds"] == 1 else "test examples and of seeds"
-    lines = [f"{report['weak']['name']} supervises {report['ceiling']['name']}: {seeds}, {report['examples']} test examples; "
-             f"± one standard error, and intervals, count the choice of {counted}.",
+    lines = [f"{report['weak']['name']} supervises {report['ceiling']['name']}: {seeds}, {report['examples']} test examples.",
+             f"± is one standard error; it and the 95% intervals count the choice of {counted}.",
              "Agreement with the weak supervisor: overall, where it is right, where it is wrong.", ""]
     lines += ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows]
     if unclear:

@@ -11,9 +11,9 @@ import json
 import re
 from pathlib import Path
 
-import stage
+import numpy as np
 
-RESAMPLES = 10_000
+import stage
 
 
 def main(
@@ -76,20 +76,20 @@ def prefix(weak, ceiling):
 
 
 def differs(student, ceiling, labels):
-    """Whether a student's run.json tells of other labels than the supervisor's of today, or of another recipe than the ceiling's."""
+    """Whether a student's run.json tells of other labels than the supervisor's of today, or of other code, inputs or settings than
+    the ceiling's: the two may differ in nothing but labels and loss."""
     try:
         runs = [json.loads((folder / "run.json").read_text()) for folder in (student, ceiling)]
         used = runs[0]["inputs"]["labels"]["sha256"]
     except (OSError, ValueError, KeyError):
         return False  # predictions that come from elsewhere
-    recipes = [{key: value for key, value in run["args"].items() if key not in ("loss", "out", "save_model")} for run in runs]
+    recipes = [(run.get("code"), {key: value for key, value in run["args"].items() if key not in ("loss", "out", "save_model")},
+                {key: given["sha256"] for key, given in run["inputs"].items() if key != "labels"}) for run in runs]
     return recipes[0] != recipes[1] or used != stage.fingerprint(labels)["sha256"]
 
 
 def read_all(files):
     """(n,) labels and {file: (n,) p1}, in the order of the ids. Files that do not hold the same ids are refused."""
-    import numpy as np
-
     labels, p1 = {}, {}
     for path in files:
         rows = {row["id"]: row for row in stage.read_jsonl(path, "id", "label", "probs")}
@@ -105,8 +105,6 @@ def read_all(files):
 
 def report_pair(weak_name, ceiling_name, students, label, p1):
     """The numbers of one weak and one strong model, over the seeds: what report.json holds."""
-    import numpy as np
-
     def stack(runs, which):
         return np.stack([p1[run[which]] for run in runs])  # (S, n)
 
@@ -125,8 +123,6 @@ def report_pair(weak_name, ceiling_name, students, label, p1):
 
 def describe(p1, label):
     """Accuracy, its standard error and the mean confidence. p1: (S, n) over seeds and examples; label: (n,)."""
-    import numpy as np
-
     right = (p1 > 0.5) == label
     accuracy, se = mean_se(right)
     found = {"accuracy": accuracy, "accuracy_se": se, "confidence": float(np.maximum(p1, 1 - p1).mean())}
@@ -144,7 +140,7 @@ def mean_se(values):
     return float(values.mean()), float(variance**0.5)
 
 
-def recovered(right, resamples=RESAMPLES, seed=0):
+def recovered(right, resamples=10_000, seed=0):
     """PGR with a 95% interval, or None where the ceiling is not clearly above the floor.
 
     right  (3, S, n) bool: whether weak supervisor, ceiling and student are right, over S seeds and n test examples
@@ -153,8 +149,6 @@ def recovered(right, resamples=RESAMPLES, seed=0):
     seeds together, and so are the seeds. Examples that are right and wrong in the same places are counted, not listed: the
     same distribution, in a fraction of the time.
     """
-    import numpy as np
-
     rng = np.random.default_rng(seed)
     _, seeds, n = right.shape
     patterns, counts = np.unique(right.reshape(3 * seeds, n).T, axis=0, return_counts=True)  # (K, 3S), (K,)
@@ -184,7 +178,6 @@ def agreement(p1, weak_p1, label):
 def markdown(report):
     """The table of one pair, aligned for the terminal too, with what should be said about it."""
     rows = [["", "accuracy", "over weak", "PGR [95%]", "agreement", "weak right", "weak wrong", "confidence"]]
-    unclear = [student["name"] for student in report["students"] if student["pgr"] is None]
     for name, m in [("weak supervisor", report["weak"]), *((f"student: {m['name']}", m) for m in report["students"]),
                     ("strong ceiling", report["ceiling"])]:
         if m.get("seeds", report["seeds"]) != report["seeds"]:
@@ -195,16 +188,20 @@ def markdown(report):
                      *("" if share is None else f"{share:.3f}" for share in shares)])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     rows.insert(1, ["-" * width for width in widths])
-    seeds = "one seed" if report["seeds"] == 1 else f"{report['seeds']} seeds"
     counted = "test examples" if report["seeds"] == 1 else "test examples and of seeds"
-    lines = [f"{report['weak']['name']} supervises {report['ceiling']['name']}: {seeds}, {report['examples']} test examples.",
+    lines = [f"{report['weak']['name']} supervises {report['ceiling']['name']}: {setting(report)}.",
              f"± is one standard error; it and the 95% intervals count the choice of {counted}.",
              "Agreement with the weak supervisor: overall, where it is right, where it is wrong.", ""]
     lines += ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows]
-    if unclear:
+    if any(student["pgr"] is None for student in report["students"]):
         lines += ["", "PGR is not given: the ceiling is not clearly above the weak supervisor (the 95% interval of the gap "
                       "includes 0), so there is no gap to recover. A stronger student or more test examples would help."]
     return "\n".join(lines)
+
+
+def setting(report):
+    """5 seeds, 1000 test examples"""
+    return ("one seed" if report["seeds"] == 1 else f"{report['seeds']} seeds") + f", {report['examples']} test examples"
 
 
 def pgr_text(student):
@@ -232,16 +229,16 @@ def draw(reports, path):
                        transform=panel.get_yaxis_transform())
         for x, m in enumerate(report["students"]):
             panel.errorbar(x, m["accuracy"], m["accuracy_se"], fmt="o", color="#D55E00", capsize=4)
-            panel.annotate("PGR " + pgr_text(m).replace(" [", "\n["), (x, m["accuracy"]), (9, 0), textcoords="offset points", va="center", fontsize=9)
+            panel.annotate("PGR " + pgr_text(m).replace(" [", "\n["), (x, m["accuracy"]), (9, 0), textcoords="offset points",
+                           va="center", fontsize=9)
         panel.set_xticks(range(len(report["students"])), [m["name"] for m in report["students"]])
         panel.set_xlim(-0.6, len(report["students"]) - 0.2)
         panel.set_xlabel("student, by loss")
         panel.set_title(f"{report['weak']['name']} → {report['ceiling']['name']}", fontsize=11)
         panel.spines[["top", "right"]].set_visible(False)
     panels[0, 0].set_ylabel("test accuracy")
-    seeds = "1 seed" if reports[0]["seeds"] == 1 else f"{reports[0]['seeds']} seeds"
-    figure.text(0.99, 0.01, f"{seeds}, {reports[0]['examples']} test examples. Bars and bands: ± 1 standard error; "
-                            "[ ]: 95% interval.", ha="right", fontsize=7.5, color="#555555")
+    figure.text(0.99, 0.01, f"{setting(reports[0])}. Bars and bands: ± 1 standard error; [ ]: 95% interval.",
+                ha="right", fontsize=7.5, color="#555555")
     figure.tight_layout(rect=(0, 0.03, 1, 1))
     figure.savefig(path, dpi=160)
 

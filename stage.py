@@ -271,16 +271,7 @@ def loss_source(name):
         tree = ast.parse((HERE / "losses.py").read_text())
     except SyntaxError as error:
         refuse(f"losses.py:{error.lineno}: {error.msg}")
-    top = {}  # name: the statements at the top level of losses.py that bind it
-    for node in tree.body:
-        if hasattr(node, "name"):  # def, class
-            bound = [node.name]
-        elif hasattr(node, "names"):  # import
-            bound = [alias.asname or alias.name.split(".")[0] for alias in node.names]
-        else:
-            bound = [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-        for name_ in bound:
-            top.setdefault(name_, []).append(node)
+    top = _statements(tree)
     table = getattr(top.get("LOSSES", [None])[-1], "value", None)
     if not isinstance(table, ast.Dict):
         refuse('losses.py: LOSSES must be a plain dict, LOSSES = {"xent": xent, ...}')
@@ -292,9 +283,24 @@ def loss_source(name):
     while todo:
         node = todo.pop()
         used += [] if isinstance(node, ast.Name) else [node]
-        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-        todo += [node for n in sorted(names & top.keys()) for node in top[n] if node not in used + todo]
+        for called in sorted({n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & top.keys()):
+            todo += [statement for statement in top[called] if statement not in used + todo]
     return "\n\n".join(_code(node) for node in used)
+
+
+def _statements(tree):
+    """{name: the statements at the top level of a module that bind it}"""
+    top = {}
+    for node in tree.body:
+        if hasattr(node, "name"):  # def, class
+            bound = [node.name]
+        elif hasattr(node, "names"):  # import
+            bound = [alias.asname or alias.name.split(".")[0] for alias in node.names]
+        else:
+            bound = [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+        for name in bound:
+            top.setdefault(name, []).append(node)
+    return top
 
 
 # ------------------------------------------------------------------------------------------------------------------ hub
@@ -337,6 +343,6 @@ def fetching(name):
     except (OSError, ValueError) as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         if _offline() and isinstance(error, OSError) and not os.path.exists(name):
-            reason = "the hub cannot be reached and it is not in the local cache"
-            reason += ". Give a local folder, run once where there is internet, or try the demo: bash run_all.sh"
+            reason = ("the hub cannot be reached and it is not in the local cache. Give a local folder, run once where there is "
+                      "internet, or try the demo: bash run_all.sh")
         refuse(f"cannot load {name}: {reason}")

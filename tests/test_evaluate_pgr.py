@@ -105,15 +105,18 @@ def test_a_swap_of_roles_is_another_report(tmp_path):
 def test_a_student_of_other_labels_or_settings_is_left_out(tmp_path):
     seed = tmp_path / "task" / "seed0"
     sha = stage.fingerprint(write(seed / "labels_a" / "labels.jsonl", [{}]))["sha256"]
-    for name, right, args, labels in [("weak_a", WEAK, {}, ""), ("ceiling_b", CEILING, {"lr": 1}, "truth"),
-                                      ("a-to-b_good", STUDENT, {"lr": 1, "loss": "good"}, sha),
-                                      ("a-to-b_other-lr", STUDENT, {"lr": 2}, sha), ("a-to-b_other-labels", STUDENT, {"lr": 1}, "old")]:
+    for name, right, lr, labels, model, code in [
+            ("weak_a", WEAK, 1, "", "small", "c"), ("ceiling_b", CEILING, 1, "truth", "big", "c"),
+            ("a-to-b_good", STUDENT, 1, sha, "big", "c"), ("a-to-b_other-lr", STUDENT, 2, sha, "big", "c"),
+            ("a-to-b_other-labels", STUDENT, 1, "old", "big", "c"), ("a-to-b_other-model", STUDENT, 1, sha, "bigger", "c"),
+            ("a-to-b_other-code", STUDENT, 1, sha, "big", "d")]:
         predictions(seed / name / "predictions.jsonl", right, copies=20)
-        (seed / name / "run.json").write_text(json.dumps({"args": args, "inputs": {"labels": {"sha256": labels}}}))
+        run = {"args": {"lr": lr, "loss": name}, "inputs": {"labels": {"sha256": labels}, "model": {"sha256": model}}, "code": code}
+        (seed / name / "run.json").write_text(json.dumps(run))
     _, printed, _ = command("evaluate_pgr.py", tmp_path / "task")
     report = json.loads((tmp_path / "task" / "report.json").read_text())
     assert [student["name"] for student in report["students"]] == ["good"]
-    assert printed.count("left out") == 2
+    assert printed.count("left out") == 4
 
 
 def test_folders_of_losses_with_parameters_can_be_named(tmp_path):

@@ -3,8 +3,11 @@
     python label_weak.py --model=results/sciq/seed0/weak_gpt2/model --data=data/sciq/transfer.jsonl \\
         --out=results/sciq/seed0/labels_gpt2
 
-Each line is {"id", "text", "probs": [p0, p1]}. A person or another model may write such a file as well.
+Each line is {"id", "text", "probs": [p0, p1]}. A person or another model may write such a file as well. The data may be of
+any length: it passes through memory a thousand lines at a time.
 """
+
+import itertools
 
 import stage
 
@@ -15,20 +18,29 @@ def main(
     out,            # folder to write
     batch_size=32,  # examples at a time
 ):
-    run = stage.start(locals(), inputs=["model", "data"], code=[__file__, "classifier.py"])
+    run = stage.start(locals(), inputs=["model", "data"], code=[__file__, "classifier.py", "training.py"])
     if not run:
         return
-    rows = stage.read_jsonl(data, "id", "text")
+    count = sum(1 for _ in stage.lines(data, "id", "text"))  # a bad line is found before the work begins
     stage.connect(model)
     import classifier
 
     with stage.fetching(model):
         net, tokenizer = classifier.load(model, head="keep")
-    probs = classifier.predict(net, tokenizer, [row["text"] for row in rows], batch_size)
-    labels = stage.with_probs(rows, probs, "id", "text")
-    share = sum(row["probs"][1] > row["probs"][0] for row in labels) / len(labels)
-    stage.finish(run, {"examples": len(labels), "class1_share": share}, {"labels.jsonl": labels})
-    print(f"{len(labels)} examples labelled, {share:.1%} of them as class 1 -> {out}")
+    metrics = {"examples": count, "class1_share": 0.0}
+
+    def labels():
+        rows = stage.lines(data, "id", "text")
+        bar = classifier.progress(count, "label", " texts")
+        while chunk := list(itertools.islice(rows, 1024)):
+            probs = classifier.predict(net, tokenizer, [row["text"] for row in chunk], batch_size, what="")
+            metrics["class1_share"] += float((probs[:, 1] > probs[:, 0]).sum()) / count
+            yield from stage.with_probs(chunk, probs, "id", "text")
+            bar.update(len(chunk))
+        bar.close()
+
+    stage.finish(run, metrics, {"labels.jsonl": labels()})
+    print(f"{count} examples labelled, {metrics['class1_share']:.1%} of them as class 1 -> {out}")
 
 
 if __name__ == "__main__":

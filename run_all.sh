@@ -4,6 +4,7 @@
 #   bash run_all.sh                                         the embedded demo: no hub, no GPU, a few minutes
 #   bash run_all.sh gpt2 gpt2-xl sciq                       WEAK STRONG TASK: hub names, or folders and a .jsonl file
 #   SEEDS="0 1 2" LOSSES="xent conf:alpha=0.75" bash run_all.sh gpt2 gpt2-xl sciq --epochs=1
+#   LAUNCH="torchrun --nproc-per-node 8" bash run_all.sh ...          every stage that holds a model shared by 8 GPUs
 #
 # --max_train and --max_test go to prepare_data.py, other flags to the training stages: to both, or from WEAK_FLAGS and
 # STRONG_FLAGS to one of them. The report is written to results/TASK, or RESULTS=elsewhere.
@@ -41,7 +42,10 @@ common=(--test="$data/test.jsonl" --task="$data/task.json" ${flags[@]+"${flags[@
 stage() {  # says what comes and where it goes, then runs it
   local last=${*: -1}
   echo; echo "== ${1%.py} -> ${last#--out=}"
-  python "$here/$1" "${@:2}"
+  case $1 in
+    train_* | label_*) ${LAUNCH:-python} "$here/$1" "${@:2}" ;;
+    *) python "$here/$1" "${@:2}" ;;
+  esac
 }
 
 stage prepare_data.py "${names[2]}" ${sizes[@]+"${sizes[@]}"} --out="$data"

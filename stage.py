@@ -9,7 +9,6 @@ Imports the standard library and fire only, so that a stage that is up to date s
     stage.finish(run, {"accuracy": 0.9}, {"predictions.jsonl": rows})
 """
 
-import ast
 import contextlib
 import difflib
 import functools
@@ -31,11 +30,16 @@ from pathlib import Path
 import fire
 from fire.decorators import SetParseFns
 
-HERE = Path(__file__).resolve().parent
+import source
+
+FIRST = os.environ.get("RANK", "0") == "0"  # torchrun numbers its processes; the first one writes and speaks for all
+HOW = ("out", "microbatch", "checkpointing", "fsdp", "save_minutes")  # arguments on which no result depends
 
 
 def refuse(message):
     """Ends the stage with one line on stderr and exit status 1."""
+    if not FIRST:
+        time.sleep(3)  # by when the first process has said it, and torchrun has ended this one
     raise SystemExit(f"{Path(sys.argv[0]).name}: {message}")
 
 
@@ -62,6 +66,8 @@ def cli(main):
     for name, flag in flags.items():
         if flag.default is flag.empty and name not in given:
             refuse(f"--{name} is missing; --help shows all flags")
+    if not FIRST:
+        sys.stdout = open(os.devnull, "w")
     fire.Fire(SetParseFns(**{name: functools.partial(_value, name, flag.default) for name, flag in flags.items()})(main))
 
 
@@ -88,40 +94,56 @@ CHECKS = {  # key: (what it must be, for the message; the check)
 
 
 def read_jsonl(path, *keys):
-    """The lines of a JSON Lines file as dicts, each checked to hold the keys ("probs|label": one of the two).
-
-    Ids are made texts and must differ. Ends the stage with one line that names file, line and remedy where it is wrong.
-    """
+    """The lines of a JSON Lines file as dicts, each checked as `lines` does. Ids must differ."""
     rows, seen = [], {}
+    for number, row in _numbered(path, keys):
+        if seen.setdefault(row.get("id", number), number) != number:
+            refuse(f"{path}:{number}: id {row['id']} stands on line {seen[row['id']]} already; ids must differ")
+        rows.append(row)
+    return rows
+
+
+def lines(path, *keys):
+    """The lines of a JSON Lines file as dicts, one by one, checked to hold the keys ("probs|label": one of the two). Ids are made texts.
+
+    Ends the stage with one line that names file, line and remedy where it is wrong.
+    """
+    return (row for _, row in _numbered(path, keys))
+
+
+def _numbered(path, keys):
+    number = 0
     try:
-        lines = Path(path).read_bytes().rstrip().splitlines()
+        with open(path, "rb") as stream:
+            for number, line in enumerate(stream, 1):
+                if not line.isspace():
+                    yield number, _row(line, f"{path}:{number}", keys)
     except OSError as error:
         refuse(f"cannot read {path}: {error.strerror}")
-    for number, line in enumerate(lines, 1):
-        where = f"{path}:{number}"
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            refuse(f"{where}: not a line of JSON in UTF-8 ({error})")
-        if not isinstance(row, dict):
-            refuse(f"{where}: a JSON object is needed, with {', '.join(keys)}")
-        for key in keys:
-            found = next((k for k in key.split("|") if k in row), None)
-            if not found:
-                refuse(f"{where}: {key.replace('|', ' or ')} is missing; the line has {', '.join(row) or 'nothing'}")
-            if not CHECKS[found][1](row[found]):
-                refuse(f"{where}: {found} must be {CHECKS[found][0]}, not {json.dumps(row[found])[:80]}")
-        if "id" in row:
-            row["id"] = str(row["id"])
-            if seen.setdefault(row["id"], number) != number:
-                refuse(f"{where}: id {row['id']} stands on line {seen[row['id']]} already; ids must differ")
-        rows.append(row)
-    return rows or refuse(f"{path}: the file is empty")
+    if not number:
+        refuse(f"{path}: the file is empty")
+
+
+def _row(line, where, keys):
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        refuse(f"{where}: not a line of JSON in UTF-8 ({error})")
+    if not isinstance(row, dict):
+        refuse(f"{where}: a JSON object is needed, with {', '.join(keys)}")
+    for key in keys:
+        found = next((k for k in key.split("|") if k in row), None)
+        if not found:
+            refuse(f"{where}: {key.replace('|', ' or ')} is missing; the line has {', '.join(row) or 'nothing'}")
+        if not CHECKS[found][1](row[found]):
+            refuse(f"{where}: {found} must be {CHECKS[found][0]}, not {json.dumps(row[found])[:80]}")
+    return {**row, "id": str(row["id"])} if "id" in row else row
 
 
 def write_jsonl(path, rows):
-    """Writes dicts as JSON Lines, atomically."""
-    _write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    """Writes dicts as JSON Lines, one by one: rows may be a generator."""
+    with open(path if FIRST else os.devnull, "w", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def with_probs(rows, probs, *keys):
@@ -150,12 +172,6 @@ def read_task(path):
         refuse(f"{path}: not a task.json ({error})")
 
 
-def _write(path, text):
-    partial = Path(f"{path}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
-
-
 # ----------------------------------------------------------------------------------------------------------- up to date
 
 def start(args, inputs, code, loss=None):
@@ -172,15 +188,15 @@ def start(args, inputs, code, loss=None):
     run = {"stage": Path(code[0]).stem,
            "args": {name: value for name, value in args.items() if name not in found},
            "inputs": {name: fingerprint(args[name], done.get("inputs", {}).get(name)) for name in found},
-           "code": hashlib.sha256("".join(_code(ast.parse((HERE / file).read_text())) for file in code).encode()).hexdigest()}
+           "code": hashlib.sha256(source.code_of(*code).encode()).hexdigest()}
     if loss:
-        run["loss_source"] = loss_source(parse_loss(loss)[0])
+        run["loss_source"] = source.loss_source(parse_loss(loss)[0])
     if done and _identity(done) == _identity(run) and all((folder / name).exists() for name in done["outputs"]):
         print(f"up to date: {folder}")
         return None
     versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "datasets", "numpy")}
     return {**run, "versions": {"python": platform.python_version(), **versions}, "machine": platform.platform(),
-            "started": time.time()}
+            "processes": int(os.environ.get("WORLD_SIZE", 1)), "started": time.time()}
 
 
 def finish(run, metrics, outputs):
@@ -188,26 +204,45 @@ def finish(run, metrics, outputs):
 
     outputs  {file name: rows (for JSON Lines), a text, or a function that writes to the path it is given}
 
-    What an earlier run left goes first, so nothing of it is taken for a result of this one.
+    Outputs come into being beside those of an earlier run, which go only when all are there: nothing of it is taken for a
+    result of this one, and a crash on the way loses nothing. Of several processes the first writes; the others take part
+    where rows are still to be computed or a model is spread over them.
     """
     folder = Path(run["args"]["out"])
     folder.mkdir(parents=True, exist_ok=True)
-    for name in _done(folder).get("outputs", []):
-        shutil.rmtree(folder / name) if (folder / name).is_dir() else (folder / name).unlink(missing_ok=True)
-    (folder / "run.json").unlink(missing_ok=True)
+    if FIRST:
+        _remove(*folder.glob("partial.*"))  # from a crash
+    partial = {name: folder / f"partial.{name}" for name in outputs}
     for name, content in outputs.items():
         if callable(content):
-            content(folder / name)
+            content(partial[name])
         elif isinstance(content, str):
-            _write(folder / name, content)
+            partial[name].write_text(content, encoding="utf-8")
         else:
-            write_jsonl(folder / name, content)
-    seconds = round(time.time() - run.pop("started"), 1)
-    run |= {"metrics": metrics, "seconds": seconds, "outputs": list(outputs)}
-    _write(folder / "run.json", json.dumps(run, indent=1) + "\n")
+            write_jsonl(partial[name], content)
+    if not FIRST:
+        return
+    run |= {"metrics": metrics, "seconds": round(time.time() - run.pop("started"), 1), "outputs": list(outputs)}
+    (folder / "partial.run.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+    _remove(*(folder / name for name in ["run.json", *_done(folder).get("outputs", []), *outputs]))
+    for name in [*outputs, "run.json"]:
+        os.replace(folder / f"partial.{name}", folder / name)
+    _remove(*folder.glob("state-*.pt"))
     if re.fullmatch(r"seed\d+", folder.parent.name):
         with open(folder.parent.parent / "history.jsonl", "a") as history:
             history.write(json.dumps(run) + "\n")
+
+
+def _remove(*paths):
+    for path in paths:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def state(run):
+    """Where the state of a run in training is kept until it is finished; another for every run that is another."""
+    folder = Path(run["args"]["out"])
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"state-{hashlib.sha256(repr(_identity(run)).encode()).hexdigest()[:16]}.pt"
 
 
 def _done(folder):
@@ -220,7 +255,7 @@ def _done(folder):
 
 def _identity(run):
     """What must be equal for two runs to be the same."""
-    return ({name: value for name, value in run["args"].items() if name != "out"},
+    return ({name: value for name, value in run["args"].items() if name not in HOW},
             {name: given["sha256"] for name, given in run["inputs"].items()}, run["code"], run.get("loss_source"))
 
 
@@ -230,77 +265,27 @@ def fingerprint(path, known=None):
     known  an earlier one: its sha256 still holds where path, sizes and dates are the same, so large models are not read again
     """
     files = sorted(file for file in ([Path(path)] if os.path.isfile(path) else Path(path).rglob("*")) if file.is_file())
-    stat = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+    stat = [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
     if known and known["path"] == str(path) and known.get("stat") == stat:
         return known
+    return {"path": str(path), "sha256": _digest(*map(tuple, stat)), "stat": stat}
+
+
+@functools.cache  # for who trains many students in one process
+def _digest(*stat):
     digest = hashlib.sha256()
-    for file in files:
+    for file, _, _ in stat:
         with open(file, "rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest() + file.name.encode())
-    return {"path": str(path), "sha256": digest.hexdigest(), "stat": stat}
+            digest.update(hashlib.file_digest(stream, "sha256").digest() + Path(file).name.encode())
+    return digest.hexdigest()
 
 
 def parse_loss(spec):
     """"conf:alpha=0.75,warmup=0.1" -> "conf", {"alpha": 0.75, "warmup": 0.1}; checked against losses.py."""
-    name, _, rest = spec.partition(":")
-    code = ast.parse(loss_source(name)).body[0]  # the loss itself, if it is an ordinary function
-    known = [arg.arg for arg in code.args.args[3:] + code.args.kwonlyargs] if isinstance(code, ast.FunctionDef) else None
-    parameters = {}
-    for part in filter(None, rest.split(",")):
-        key, _, value = part.partition("=")
-        try:
-            parameters[key] = json.loads(value.lower())
-        except ValueError:
-            refuse(f"--loss={spec}: {part} should read like alpha=0.75")
-        if known is not None and key not in known:
-            refuse(f"--loss={spec}: {name} has no parameter {key}; it has {', '.join(known) or 'none'}")
-    return name, parameters
-
-
-def _code(tree):
-    """Source without comments, docstrings and layout."""
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node):
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
-
-
-def loss_source(name):
-    """The code of LOSSES[name] in losses.py and of everything there that it uses. Does not import torch."""
     try:
-        tree = ast.parse((HERE / "losses.py").read_text())
-    except SyntaxError as error:
-        refuse(f"losses.py:{error.lineno}: {error.msg}")
-    top = _statements(tree)
-    table = getattr(top.get("LOSSES", [None])[-1], "value", None)
-    if not isinstance(table, ast.Dict):
-        refuse('losses.py: LOSSES must be a plain dict, LOSSES = {"xent": xent, ...}')
-    losses = {key.value: value for key, value in zip(table.keys, table.values)}
-    if name not in losses:
-        near = difflib.get_close_matches(name, losses, 1)
-        refuse(f"unknown loss {name}; losses.py has {', '.join(losses)}" + (f"; did you mean {near[0]}?" if near else ""))
-    todo, used = [losses[name]], []
-    while todo:
-        node = todo.pop()
-        used += [] if isinstance(node, ast.Name) else [node]
-        for called in sorted({n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & top.keys()):
-            todo += [statement for statement in top[called] if statement not in used + todo]
-    return "\n\n".join(_code(node) for node in used)
-
-
-def _statements(tree):
-    """{name: the statements at the top level of a module that bind it}"""
-    top = {}
-    for node in tree.body:
-        if hasattr(node, "name"):  # def, class
-            bound = [node.name]
-        elif hasattr(node, "names"):  # import
-            bound = [alias.asname or alias.name.split(".")[0] for alias in node.names]
-        else:
-            bound = [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-        for name in bound:
-            top.setdefault(name, []).append(node)
-    return top
+        return source.parse_loss(spec)
+    except ValueError as error:
+        refuse(error)
 
 
 # ------------------------------------------------------------------------------------------------------------------ hub

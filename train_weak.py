@@ -13,19 +13,26 @@ import stage
 
 
 def main(
-    model,             # hub name or folder of a pretrained model
-    train,             # data file whose ground truth it learns
-    test,              # data file it is tested on
-    out,               # folder to write
-    task="",           # task.json beside the data: names the label words
-    head="words",      # a causal model's head starts from the label words' embeddings; random: from noise
-    epochs=2,          # passes over the training file
-    batch_size=32,     # examples a step
-    lr=5e-5,           # peak learning rate, after the warm-up
-    max_tokens=512,    # longer texts lose their beginning
-    seed=0,            # of the order of the examples, and of a random head
+    model,               # hub name or folder of a pretrained model
+    train,               # data file whose ground truth it learns
+    test,                # data file it is tested on
+    out,                 # folder to write
+    task="",             # task.json beside the data: names the label words
+    head="words",        # a causal model's head starts from the label words' embeddings; random: from noise
+    epochs=2,            # passes over the training file
+    batch_size=32,       # examples a step
+    lr=5e-5,             # peak learning rate, after the warm-up
+    max_tokens=512,      # longer texts lose their beginning
+    seed=0,              # of the order of the examples, and of a random head
+    linear_probe=False,  # train the head alone, on features of the pretrained model that are computed once
+    # memory and speed; the result is the same
+    microbatch=0,        # examples that a process computes at a time, 0: its share of the batch
+    checkpointing=False, # compute activations again for the backward pass: less memory
+    fsdp=False,          # spread a model that does not fit on one GPU over the processes of torchrun
+    save_minutes=10.0,   # save the state of training so often; a rerun goes on from it
 ):
-    run = stage.start(locals(), inputs=["model", "train", "test", "task"], code=[__file__, "classifier.py"], loss="xent")
+    code = [__file__, "training.py", "classifier.py"] + ["probe.py"] * linear_probe
+    run = stage.start(locals(), inputs=["model", "train", "test", "task"], code=code, loss="xent")
     if not run:
         return
     train_rows = stage.read_jsonl(train, "id", "text", "label")
@@ -34,19 +41,20 @@ def main(
     stage.connect(model)
     import torch
 
-    import classifier
     import losses
+    learner = __import__("probe" if linear_probe else "classifier")
 
     with stage.fetching(model):
-        net, tokenizer = classifier.load(model, label_words, head, seed, max_tokens)
+        net, tokenizer = learner.load(model, label_words, head, seed, max_tokens, fsdp)
     targets = torch.eye(2)[[row["label"] for row in train_rows]]  # (N, 2)
-    curve = classifier.finetune(net, tokenizer, [row["text"] for row in train_rows], targets, losses.xent,
-                                epochs, batch_size, lr, seed)
-    probs = classifier.predict(net, tokenizer, [row["text"] for row in test_rows], batch_size)
+    curve = learner.finetune(net, tokenizer, [row["text"] for row in train_rows], targets, losses.xent, checkpointing,
+                             epochs=epochs, batch_size=batch_size, lr=lr, seed=seed,
+                             microbatch=microbatch, state=stage.state(run), save_minutes=save_minutes)
+    probs = learner.predict(net, tokenizer, [row["text"] for row in test_rows], microbatch or batch_size)
     predictions = stage.with_probs(test_rows, probs, "id", "label")
     metrics = stage.accuracy(predictions)
     stage.finish(run, metrics, {"predictions.jsonl": predictions, "curve.jsonl": curve,
-                                "model": functools.partial(classifier.save, net, tokenizer)})
+                                "model": functools.partial(learner.save, net, tokenizer)})
     print("test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error) ->".format(**metrics), out)
 
 

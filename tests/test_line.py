@@ -19,9 +19,9 @@ def line(tiny, tmp_path_factory):
     data = write(folder / "reviews.jsonl", rows(300))
     (folder / "task.json").write_text(json.dumps({"prompt": "{text}\nSentiment:", "label_words": [" negative", " positive"]}))
 
-    def run(losses="xent conf conf:alpha=0"):
+    def run(losses="xent conf conf:alpha=0", **environment):
         return command(here / "run_all.sh", tiny["bert"], tiny["llama"], data, *TRAINING, LOSSES=losses,
-                       DATA=str(folder / "data"), RESULTS=str(folder / "results"))[1]
+                       DATA=str(folder / "data"), RESULTS=str(folder / "results"), **environment)[1]
 
     run.printed = run()
     run.here, run.seed, run.data = here, folder / "results" / "reviews" / "seed0", folder / "data" / "reviews"
@@ -83,10 +83,23 @@ def test_a_rerun_does_only_what_an_edit_changed(line):
     assert len(ran(line.printed)) == 8
     assert ran(line()) == []
     edit(line.here / "losses.py", "    a = alpha *", "    # a remark\n    a = alpha *")
-    edit(line.here / "classifier.py", "import math\n", "import math  # a remark\n\n")
+    edit(line.here / "classifier.py", "import os\n", "import os  # a remark\n\n")
     assert ran(line()) == []
     edit(line.here / "losses.py", "a * harden", "0.3 * a * harden")
     assert ran(line("xent conf")) == ["tiny-bert-to-tiny-llama_conf", "reviews"]
+
+
+def test_several_processes_label_alike(line):
+    """LAUNCH starts the stages that hold a model; nothing but the labels is to be made again."""
+    labels = line.seed / "labels_tiny-bert" / "labels.jsonl"
+    before = read(labels)
+    labels.unlink()
+    printed = line("xent", LAUNCH="torchrun --standalone --nproc-per-node 2")
+    assert printed.count("up to date") >= 3 and printed.count("examples labelled") == 1
+    after = read(labels)
+    assert json.loads((labels.parent / "run.json").read_text())["processes"] == 2
+    assert [(row["id"], row["text"]) for row in after] == [(row["id"], row["text"]) for row in before]
+    assert [row["probs"] for row in after] == [pytest.approx(row["probs"], abs=2e-6) for row in before]
 
 
 def test_a_failing_stage_stops_the_line_with_its_message(line, tmp_path):

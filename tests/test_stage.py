@@ -6,6 +6,7 @@ import shutil
 import pytest
 from conftest import ROOT, command, rows, write
 
+import source
 import stage
 
 TRAIN = ["train_strong.py", "--model=m", "--labels=l", "--test=t", "--out=o"]
@@ -85,18 +86,20 @@ def test_a_crash_while_writing_is_not_taken_for_a_result(tmp_path):
     assert stage.start(args, [], ["stage.py"]) is None
     with pytest.raises(KeyboardInterrupt):
         stage.finish(stage.start({**args, "lr": 1}, [], ["stage.py"]), {}, {"a.txt": "second", "b.txt": crash})
-    assert stage.start(args, [], ["stage.py"])
-    assert not (tmp_path / "seed0" / "run" / "model").exists()  # what the earlier run left is not mixed with the new
+    assert stage.start({**args, "lr": 1}, [], ["stage.py"])  # not done
+    assert stage.start(args, [], ["stage.py"]) is None and (tmp_path / "seed0" / "run" / "a.txt").read_text() == "first"  # nothing lost
+    stage.finish(stage.start({**args, "lr": 1}, [], ["stage.py"]), {"accuracy": 0.5}, {"a.txt": "second"})
+    assert sorted(path.name for path in (tmp_path / "seed0" / "run").iterdir()) == ["a.txt", "run.json"]
     history = (tmp_path / "history.jsonl").read_text().splitlines()
-    assert [json.loads(line)["metrics"] for line in history] == [{"accuracy": 1.0}]
+    assert [json.loads(line)["metrics"] for line in history] == [{"accuracy": 1.0}, {"accuracy": 0.5}]
 
 
 def test_of_the_losses_only_the_one_used_and_what_it_calls_counts(tmp_path, monkeypatch):
     here = project(tmp_path / "project")
-    monkeypatch.setattr(stage, "HERE", here)
-    before = {name: stage.loss_source(name) for name in ("xent", "conf", "bootstrap")}
+    monkeypatch.setattr(source, "HERE", here)
+    before = {name: source.loss_source(name) for name in ("xent", "conf", "bootstrap")}
     assert "def harden" in before["conf"] and "def harden" not in before["xent"] and "def cross_entropy" in before["xent"]
-    changed = lambda: [name for name in before if stage.loss_source(name) != before[name]]
+    changed = lambda: [name for name in before if source.loss_source(name) != before[name]]
     edit(here / "losses.py", '"""Plain finetuning', '"""Quite plain finetuning')
     edit(here / "losses.py", "    a = alpha *", "    # how much\n\n    a = alpha *")
     assert changed() == []
@@ -105,9 +108,9 @@ def test_of_the_losses_only_the_one_used_and_what_it_calls_counts(tmp_path, monk
     edit(here / "losses.py", "logits.log_softmax(1)", "logits.log_softmax(-1)")
     assert changed() == ["xent", "conf", "bootstrap"]
     edit(here / "losses.py", '"xent": xent', '"xent": xent, "mine": lambda *batch: conf(*batch, alpha=0.1)')
-    assert "alpha=0.1" in stage.loss_source("mine") and "def harden" in stage.loss_source("mine")
+    assert "alpha=0.1" in source.loss_source("mine") and "def harden" in source.loss_source("mine")
     edit(here / "losses.py", "LOSSES = {", "xent = torch.no_grad()(xent)\nLOSSES = {")
-    assert "def xent" in stage.loss_source("xent") and "no_grad" in stage.loss_source("xent")  # bound twice: both count
+    assert "def xent" in source.loss_source("xent") and "no_grad" in source.loss_source("xent")  # bound twice: both count
 
 
 def test_model_folder_counts_by_content(tmp_path):

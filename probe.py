@@ -1,0 +1,107 @@
+"""A linear probe: the model stays as it was pretrained, its pooled features are computed once, and only the head is trained.
+
+The four verbs of classifier.py, so that a stage takes one or the other:
+
+    head, backbone = load("openai-community/gpt2", label_words=[" no", " yes"])
+    finetune(head, backbone, texts, targets, loss)
+    probs = predict(head, backbone, texts)
+    save(head, backbone, "folder")                         # the whole model, as classifier.py saves it
+
+Features are kept for every model and list of texts in ~/.cache/weak-to-strong/features (XDG_CACHE_HOME moves it), under a
+name made of both, max_tokens and the code that computes them; what is there costs neither a model nor transformers to load.
+"""
+
+import functools
+import hashlib
+import os
+from pathlib import Path
+
+import torch
+
+import source
+import stage
+from training import DEVICE, RANK, agreed, train
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weak-to-strong" / "features"
+
+
+class Backbone:
+    """A frozen model, loaded only where the cache does not hold what it is asked for."""
+
+    def __init__(self, model, label_words, head, max_tokens, fsdp):
+        self.arguments = model, label_words, head, 0, max_tokens, fsdp  # one model for all seeds
+        content = stage.fingerprint(model)["sha256"] if os.path.exists(model) else model
+        self.key = content, label_words, head, max_tokens, source.code_of("classifier.py", "training.py", "probe.py")
+
+    @functools.cached_property
+    def loaded(self):
+        import classifier
+
+        return classifier.load(*self.arguments)
+
+    def head(self):
+        """{"weight": (2, H), "bias": (2,) if it has one, "random": whether it is noise}"""
+        import classifier
+
+        model, _ = self.loaded
+        state = {name: value.full_tensor() if hasattr(value, "full_tensor") else value
+                 for name, value in classifier.head_of(model).state_dict().items()}
+        return {**state, "random": not (classifier.is_causal(model) and self.arguments[1] and self.arguments[2] == "words")}
+
+    def features(self, texts):
+        """What the head reads of N texts -> (N, H) float32."""
+        import classifier
+
+        return classifier.predict(*self.loaded, texts, compute=classifier.pooled, what="features")
+
+
+def cached(key, compute):
+    """compute(), or what it was when it was last called with this key."""
+    path = CACHE / f"{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}.pt"
+    if agreed(path.exists()):
+        return torch.load(path, map_location="cpu", weights_only=True)
+    value = compute()  # all processes take part
+    if RANK == 0:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}")
+        torch.save(value, partial)
+        os.replace(partial, path)
+    return value
+
+
+def features(backbone, texts):
+    """The cached features of N texts -> (N, H) on the device."""
+    return cached((backbone.key, texts), lambda: backbone.features(texts)).to(DEVICE)
+
+
+def load(model, label_words=None, head="words", seed=0, max_tokens=None, fsdp=False):
+    """A head (a linear layer) as classifier.load begins it, and the backbone whose features it reads."""
+    backbone = Backbone(model, label_words, head, max_tokens, fsdp)
+    first = cached((backbone.key, "head"), backbone.head)
+    linear = torch.nn.Linear(first["weight"].shape[1], 2, bias="bias" in first)
+    linear.load_state_dict({name: first[name] for name in linear.state_dict()})
+    if first["random"]:
+        linear.weight.data.normal_(0, 0.02, generator=torch.Generator().manual_seed(seed))
+    torch.manual_seed(seed)
+    return linear.to(DEVICE), backbone
+
+
+def finetune(head, backbone, texts, targets, loss, checkpointing=False, **recipe):
+    """Trains the head in place; the rest is as in classifier.finetune."""
+    inputs = features(backbone, texts)
+    return train(head, lambda batch: head(inputs[batch]), torch.ones(len(texts), dtype=torch.long), targets, loss, **recipe)
+
+
+@torch.no_grad()
+def predict(head, backbone, texts, batch_size=32):
+    """Class probabilities of N texts -> (N, 2) float32, on the CPU."""
+    return head(features(backbone, texts)).softmax(1).cpu()
+
+
+def save(head, backbone, folder):
+    """The whole model with this head, as an ordinary Hugging Face folder."""
+    import classifier
+
+    model, tokenizer = classifier.load(*backbone.arguments[:-1])
+    classifier.head_of(model).load_state_dict(head.state_dict())
+    classifier.save(model, tokenizer, folder)

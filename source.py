@@ -1,0 +1,79 @@
+"""Which code decides a result: a rerun waits for what an edit changed and for nothing else. Reads sources, imports nothing.
+
+    code_of("train_weak.py", "classifier.py")    # their code without comments, docstrings and layout
+    loss_source("conf")                          # of losses.py that loss, with what it calls
+"""
+
+import ast
+import difflib
+import json
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+def code_of(*files):
+    """The code of whole files, without comments, docstrings and layout."""
+    return "".join(code(ast.parse((HERE / file).read_text())) for file in files)
+
+
+def code(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node):
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+def parse_loss(spec):
+    """"conf:alpha=0.75,warmup=0.1" -> "conf", {"alpha": 0.75, "warmup": 0.1}; checked against losses.py, with a ValueError."""
+    name, _, rest = spec.partition(":")
+    loss = ast.parse(loss_source(name)).body[0]  # the loss itself, if it is an ordinary function
+    known = [arg.arg for arg in loss.args.args[3:] + loss.args.kwonlyargs] if isinstance(loss, ast.FunctionDef) else None
+    parameters = {}
+    for part in filter(None, rest.split(",")):
+        key, _, value = part.partition("=")
+        try:
+            parameters[key] = json.loads(value.lower())
+        except ValueError:
+            raise ValueError(f"--loss={spec}: {part} should read like alpha=0.75")
+        if known is not None and key not in known:
+            raise ValueError(f"--loss={spec}: {name} has no parameter {key}; it has {', '.join(known) or 'none'}")
+    return name, parameters
+
+
+def loss_source(name):
+    """The code of LOSSES[name] in losses.py and of everything there that it uses. Does not import torch."""
+    try:
+        tree = ast.parse((HERE / "losses.py").read_text())
+    except SyntaxError as error:
+        raise ValueError(f"losses.py:{error.lineno}: {error.msg}")
+    top = _statements(tree)
+    table = getattr(top.get("LOSSES", [None])[-1], "value", None)
+    if not isinstance(table, ast.Dict):
+        raise ValueError('losses.py: LOSSES must be a plain dict, LOSSES = {"xent": xent, ...}')
+    losses = {key.value: value for key, value in zip(table.keys, table.values)}
+    if name not in losses:
+        near = difflib.get_close_matches(name, losses, 1)
+        raise ValueError(f"unknown loss {name}; losses.py has {', '.join(losses)}" + (f"; did you mean {near[0]}?" if near else ""))
+    todo, used = [losses[name]], []
+    while todo:
+        node = todo.pop()
+        used += [] if isinstance(node, ast.Name) else [node]
+        for called in sorted({n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & top.keys()):
+            todo += [statement for statement in top[called] if statement not in used + todo]
+    return "\n\n".join(code(node) for node in used)
+
+
+def _statements(tree):
+    """{name: the statements at the top level of a module that bind it}"""
+    top = {}
+    for node in tree.body:
+        if hasattr(node, "name"):  # def, class
+            bound = [node.name]
+        elif hasattr(node, "names"):  # import
+            bound = [alias.asname or alias.name.split(".")[0] for alias in node.names]
+        else:
+            bound = [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+        for name in bound:
+            top.setdefault(name, []).append(node)
+    return top

@@ -1,0 +1,188 @@
+"""The training step: one process, microbatches and several processes (gloo) give the same weights, crashes or none."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import safetensors.torch
+import torch
+from conftest import ROOT, read, rows, write
+from test_stage import edit, project
+
+import classifier
+import stage
+import train_weak
+import training
+from losses import xent
+
+MIX = '''
+def mix(logits, weak_probs, step_frac):
+    """Every example's loss depends on the whole batch; and, where a test says so, half of training is all there is."""
+    import os, signal
+    if os.environ.get("CRASH") and step_frac >= 0.5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if os.environ.get("STEPS"):
+        print(step_frac, file=open(os.environ["STEPS"], "a"))
+    spread = (logits.softmax(1)[:, 1].std() - weak_probs[:, 1].std()) ** 2
+    return cross_entropy(logits, weak_probs) + 10 * spread + 0.1 * (logits[:, 0].roll(1) * logits[:, 1]).mean()
+
+
+LOSSES = {"mix": mix, '''
+DRIVER = '''
+import sys, train_strong
+model, data, *runs = sys.argv[1:]
+for run in runs:
+    out, loss, *flags = run.split()
+    train_strong.main(model, data, data, out, loss, epochs=2, batch_size=13, lr=3e-3, save_model=True,
+                      **{name: {"True": True}.get(value) or int(value) for name, value in (flag.split("=") for flag in flags)})
+'''
+LOSSES = ("xent", "conf", "mix")
+
+
+@pytest.fixture(scope="module")
+def runs(tiny, tmp_path_factory):
+    """Trains a student for every loss and way of computing, 45 examples in batches of 11 or 12; {way: {loss: folder}}"""
+    folder = tmp_path_factory.mktemp("training")
+    here = project(folder / "project")
+    edit(here / "losses.py", "LOSSES = {", MIX)
+    (here / "driver.py").write_text(DRIVER)
+    p1s = torch.rand(45, generator=torch.Generator().manual_seed(0)).tolist()
+    data = write(folder / "labels.jsonl", [{"id": f"r{i}", "text": row["text"], "label": row["label"], "probs": [1 - p, p]}
+                                           for i, (row, p) in enumerate(zip(rows(45), p1s))])
+
+    def drive(*outs, processes=1, ok=True, **environment):
+        launch = ["torch.distributed.run", "--standalone", "--nproc-per-node=2"] if processes == 2 else []
+        done = subprocess.run([sys.executable, *(["-m", *launch] if launch else []), str(here / "driver.py"), tiny["llama"], data, *outs],
+                              capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", **environment})
+        assert (done.returncode == 0) == ok, done.stderr
+        return done
+
+    def each(way, flags=""):
+        return [f"{folder}/{way}_{loss} {loss} {flags}" for loss in LOSSES]
+
+    drive.folder = folder
+    drive(*each("one"), *each("micro4", "microbatch=4"), *each("micro5", "microbatch=5"), f"{folder}/check xent checkpointing=True")
+    drive(*each("two"), *each("two_micro4", "microbatch=4"), processes=2)
+    crashed = f"{folder}/crashed mix fsdp=True microbatch=4 save_minutes=0"
+    drive(crashed, processes=2, ok=False, CRASH="1")
+    drive(*each("fsdp", "fsdp=True microbatch=4"), crashed, processes=2, STEPS=f"{folder}/steps")
+    return folder
+
+
+def weights(folder):
+    return safetensors.torch.load_file(folder / "model" / "model.safetensors")
+
+
+@pytest.mark.parametrize("way", ["micro4", "micro5", "two", "two_micro4", "fsdp"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_same_weights_however_the_batch_is_computed(runs, way, loss):
+    expected, found = weights(runs / f"one_{loss}"), weights(runs / f"{way}_{loss}")
+    assert expected.keys() == found.keys()
+    for name in expected:
+        assert torch.allclose(found[name], expected[name], rtol=0, atol=2e-5), name  # Adam moved them by some 1e-2
+    expected, found = (read(runs / f"{name}_{loss}" / "predictions.jsonl") for name in ("one", way))
+    assert [row["id"] for row in found] == [row["id"] for row in expected] == [f"r{i}" for i in range(45)]
+    assert [row["probs"] for row in found] == [pytest.approx(row["probs"], abs=1e-5) for row in expected]
+
+
+def test_losses_differ(runs):
+    found = [weights(runs / f"one_{loss}")["score.weight"] for loss in LOSSES]
+    assert all((found[i] - found[j]).abs().max() > 1e-4 for i, j in ((0, 1), (0, 2), (1, 2)))
+
+
+def test_several_processes_go_on_after_a_crash_with_the_same_bits(runs):
+    for name in ("model/model.safetensors", "predictions.jsonl", "curve.jsonl"):
+        assert (runs / "crashed" / name).read_bytes() == (runs / "fsdp_mix" / name).read_bytes()
+    assert not list((runs / "crashed").glob("*state*"))
+    steps = [float(line) for line in (runs / "steps").read_text().split()]
+    assert steps.count(0.0) == 2 and steps.count(0.5) == 4  # in both processes: the crashed run went on from half way
+
+
+def test_one_process_goes_on_after_a_kill_with_the_same_bits(tiny, tmp_path):
+    data = str(write(tmp_path / "data.jsonl", [{"id": i, **row} for i, row in enumerate(rows(300))]))
+    recipe = {"batch_size": 4, "epochs": 6}
+    train_weak.main(str(tiny["bert"]), data, data, str(tmp_path / "whole"), **recipe)
+    killed = subprocess.Popen([sys.executable, ROOT / "train_weak.py", tiny["bert"], f"--train={data}", f"--test={data}",
+                               f"--out={tmp_path / 'killed'}", "--batch_size=4", "--epochs=6", "--save_minutes=0"],
+                              stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    while not (states := list((tmp_path / "killed").glob("state-*.pt"))):
+        assert killed.poll() is None
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    done = len(torch.load(states[0], weights_only=True)["curve"])
+    assert 1 <= done < 450 and not (tmp_path / "killed" / "run.json").exists()
+    train_weak.main(str(tiny["bert"]), data, data, str(tmp_path / "killed"), **recipe)
+    for name in ("model/model.safetensors", "predictions.jsonl", "curve.jsonl"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert {path.name for path in (tmp_path / "killed").iterdir()} == {"model", "predictions.jsonl", "curve.jsonl", "run.json"}
+
+
+def test_every_run_has_a_state_of_its_own(tmp_path):
+    runs = [stage.start({"out": str(tmp_path), **more}, [], [file]) for more, file in (
+        ({"lr": 1.0}, "stage.py"), ({"lr": 2.0}, "stage.py"), ({"lr": 1.0}, "training.py"), ({"lr": 1.0, "microbatch": 4}, "stage.py"))]
+    first, *others = map(stage.state, runs)
+    assert [other == first for other in others] == [False, False, True]
+
+
+def test_checkpointing_changes_nothing_but_memory(runs, tiny):
+    expected, found = weights(runs / "one_xent"), weights(runs / "check")
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+    def kept(checkpointing):
+        """Bytes that the forward pass keeps for the backward pass."""
+        model, tokenizer = classifier.load(tiny["llama"], [" negative", " positive"])
+        kept = {}
+
+        def loss(logits, targets, step_frac):
+            return xent(logits, targets, step_frac)
+
+        def keep(tensor):
+            storage = tensor.untyped_storage()
+            kept[storage.data_ptr()] = (storage.nbytes(), tensor)  # held, so that no address comes twice
+            return tensor
+
+        own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            classifier.finetune(model, tokenizer, [row["text"] for row in rows(32)], torch.eye(2)[[0, 1] * 16], loss, checkpointing, epochs=1)
+        return sum(size for address, (size, _) in kept.items() if address not in own)
+
+    assert kept(True) < 0.5 * kept(False)
+
+
+def test_out_of_memory_halves_the_microbatch_and_says_so(tiny, capsys):
+    """No GPU here: the error of one that holds five examples at a time, and three where it must keep their graph."""
+    texts, targets = [row["text"] for row in rows(30)], torch.eye(2)[[0, 1] * 15]
+    found = {}
+    for limited in (False, True):
+        model, tokenizer = classifier.load(tiny["llama"], [" negative", " positive"])
+        ids = classifier.encode(tokenizer, texts)
+
+        def forward(batch):
+            if limited and len(batch) > (3 if torch.is_grad_enabled() else 5):
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return classifier.forward(model, [ids[i] for i in batch], tokenizer.pad_token_id)
+
+        training.train(model, forward, torch.tensor([len(i) for i in ids]), targets, xent, batch_size=15, lr=3e-3)
+        found[limited] = torch.cat([p.detach().flatten() for p in model.parameters()])
+    assert torch.allclose(found[True], found[False], rtol=0, atol=5e-6)
+    said = re.findall(r"going on with --microbatch=(\d+)", capsys.readouterr().err)
+    assert said == ["8", "4", "2"]  # once each, though there are four steps
+    with pytest.raises(torch.OutOfMemoryError):
+        training.fitting(lambda size: forward(torch.arange(9)), 1, model)
+
+
+def test_pieces_of_all_processes_are_the_batch(monkeypatch):
+    monkeypatch.setattr(training, "WORLD", 3)
+    for n in (1, 2, 3, 7, 32):
+        for size in (1, 2, 5, 32):
+            found = []
+            for rank in range(3):
+                monkeypatch.setattr(training, "RANK", rank)
+                found.append(training.pieces(n, size))
+            assert sorted(torch.cat(sum(map(list, found), [])).tolist()) == list(range(n))
+            assert len({len(cut) for cut in found}) == 1 and max(len(piece) for cut in found for piece in cut) <= size

@@ -143,9 +143,10 @@ def pooled(model, ids, pad):
 
 @torch.no_grad()
 def predict(model, tokenizer, texts, batch_size=32, compute=lambda *batch: forward(*batch).softmax(1), what="predict"):
-    """Class probabilities of N texts -> (N, 2) float32, on the CPU, in the order of the texts; or what compute makes of a batch.
+    """Class probabilities of N texts -> (N, 2) float32, on the CPU, in the order of the texts.
 
-    what  stands before the progress bar; without it there is none
+    compute  what is made of a model and a batch of token ids, (B, W): another function than the probabilities
+    what     stands before the progress bar; without it there is none
     """
     model.eval()
     ids = encode(tokenizer, texts)
@@ -168,7 +169,7 @@ def finetune(model, tokenizer, texts, targets, loss, checkpointing=False, **reci
 
     texts          N strings
     targets        (N, 2) soft labels; one-hot for ground truth
-    loss           loss(logits (B, 2), targets (B, 2), step_frac) -> scalar; it sees the whole batch, and how far training has come
+    loss           loss(logits (B, 2), targets (B, 2), step_frac) -> scalar, of the whole batch; step_frac: how far training has come
     checkpointing  saves memory: activations are computed again for the backward pass
     """
     if checkpointing:

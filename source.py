@@ -54,7 +54,8 @@ def loss_source(name):
     losses = {key.value: value for key, value in zip(table.keys, table.values)}
     if name not in losses:
         near = difflib.get_close_matches(name, losses, 1)
-        raise ValueError(f"unknown loss {name}; losses.py has {', '.join(losses)}" + (f"; did you mean {near[0]}?" if near else ""))
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"unknown loss {name}; losses.py has {', '.join(losses)}{hint}")
     todo, used = [losses[name]], []
     while todo:
         node = todo.pop()

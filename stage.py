@@ -68,7 +68,12 @@ def cli(main):
             refuse(f"--{name} is missing; --help shows all flags")
     if not FIRST:
         sys.stdout = open(os.devnull, "w")
-    fire.Fire(SetParseFns(**{name: functools.partial(_value, name, flag.default) for name, flag in flags.items()})(main))
+    try:
+        fire.Fire(SetParseFns(**{name: functools.partial(_value, name, flag.default) for name, flag in flags.items()})(main))
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":
+            raise
+        refuse("the GPU's memory does not suffice, even for one example at a time; try --checkpointing, or --fsdp on several GPUs")
 
 
 def _value(name, default, text):
@@ -104,9 +109,9 @@ def read_jsonl(path, *keys):
 
 
 def lines(path, *keys):
-    """The lines of a JSON Lines file as dicts, one by one, checked to hold the keys ("probs|label": one of the two). Ids are made texts.
+    """The lines of a JSON Lines file as dicts, one by one, checked to hold the keys ("probs|label": one of the two).
 
-    Ends the stage with one line that names file, line and remedy where it is wrong.
+    Ids are made texts. Ends the stage with one line that names file, line and remedy where it is wrong.
     """
     return (row for _, row in _numbered(path, keys))
 
@@ -227,7 +232,7 @@ def finish(run, metrics, outputs):
     _remove(*(folder / name for name in ["run.json", *_done(folder).get("outputs", []), *outputs]))
     for name in [*outputs, "run.json"]:
         os.replace(folder / f"partial.{name}", folder / name)
-    _remove(*folder.glob("state-*.pt"))
+    _remove(*folder.glob("state-*"))
     if re.fullmatch(r"seed\d+", folder.parent.name):
         with open(folder.parent.parent / "history.jsonl", "a") as history:
             history.write(json.dumps(run) + "\n")

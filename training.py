@@ -47,7 +47,8 @@ def batches(lengths, size, generator=None):
     return [cut[i] for i in torch.randperm(len(cut), generator=generator)] if generator else list(cut)
 
 
-def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e-5, seed=0, microbatch=0, state=None, save_minutes=10.0):
+def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e-5, seed=0, microbatch=0,
+          state=None, save_minutes=10.0):
     """AdamW, linear warm-up over a quarter of the steps, linear decay, clipping at norm 1.
 
     forward       index tensor (b,) -> the model's logits (b, 2) for those examples
@@ -68,8 +69,9 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
     order = itertools.chain.from_iterable(batches(lengths, batch_size, generator) for _ in range(epochs))
     bar = progress(epochs * int(lengths.sum()), "train")
     for step, batch in enumerate(order):
-        bar.update(int(lengths[batch].sum()))
+        tokens = int(lengths[batch].sum())
         if step < len(curve):
+            bar.initial = bar.n = bar.n + tokens  # done before: no part of the rate
             continue
         value, size = gradients(model, forward, batch, targets, loss, step / steps, size)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -78,6 +80,7 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
         optimizer.zero_grad()
         curve.append({"step": step + 1, "loss": value, "lr": optimizer.param_groups[0]["lr"]})
         bar.set_postfix_str(f"step {step + 1}/{steps}, loss {value:.4f}, lr {curve[-1]['lr']:.1e}", False)
+        bar.update(tokens)
         if state and agreed(time.monotonic() - saved >= 60 * save_minutes):
             save_state(state, model, optimizer, curve)
             saved = time.monotonic()
@@ -116,12 +119,13 @@ def gradients(model, forward, batch, targets, loss, step_frac, size):
         dist.all_reduce(logits)
     value = loss(logits.requires_grad_(), targets[batch].to(DEVICE), step_frac)
     slopes, = torch.autograd.grad(value, logits)  # (B, 2)
+    value = value.item()  # here, where a GPU has the backward pass still to come, it need not run dry for it
     _, size = fitting(second_pass, size, model)
     if WORLD > 1 and not is_sharded(model):
         # Not DistributedDataParallel, which sums during the backward pass: a process could not take that again by itself.
         for sum_ in [dist.all_reduce(p.grad, async_op=True) for p in model.parameters() if p.grad is not None]:
             sum_.wait()
-    return value.item(), size
+    return value, size
 
 
 def pieces(n, size):

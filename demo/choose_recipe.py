@@ -15,6 +15,7 @@ import torch
 
 import classifier
 import losses
+import probe
 import stage
 
 TRAIN, HELD_OUT, SEEDS = 600, 400, (0, 1)  # the demo trains on the first 300 of each class
@@ -31,17 +32,17 @@ def parts(name):
     return [([row["text"] for row in part], torch.eye(2)[[row["label"] for row in part]]) for part in (demo, held_out)]
 
 
-def trial(model, train, held_out, lr, epochs):
+def trial(model, train, held_out, lr, epochs, learner=classifier):
     """Trains with every seed and prints how well held-out labels are met; returns the mean cross-entropy and the last model."""
     met = []
     for seed in SEEDS:
-        net, tokenizer = classifier.load(models / model, label_words, seed=seed)
-        classifier.finetune(net, tokenizer, *train, losses.xent, lr=lr, epochs=epochs, seed=seed)
-        probs = classifier.predict(net, tokenizer, held_out[0])
+        net, tokenizer = learner.load(models / model, label_words, seed=seed)
+        learner.finetune(net, tokenizer, *train, losses.xent, lr=lr, epochs=epochs, seed=seed)
+        probs = learner.predict(net, tokenizer, held_out[0])
         same = (probs.argmax(1) == held_out[1].argmax(1)).float().mean().item()
         met.append((-(held_out[1] * probs.clamp(min=1e-8).log()).sum(1).mean().item(), same))
     loss, same = torch.tensor(met).mean(0)
-    print(f"| {model} | {lr:g} | {epochs} | {loss:.3f} | {same:.3f} |", flush=True)
+    print(f"| {model}{', linear probe' * (learner is probe)} | {lr:g} | {epochs} | {loss:.3f} | {same:.3f} |", flush=True)
     return loss, (net, tokenizer)
 
 
@@ -53,3 +54,5 @@ supervisor = min(trials, key=lambda found: found[0])[1]
 train, held_out = [(texts, classifier.predict(*supervisor, texts)) for texts, _ in parts("transfer")]
 for lr, epochs in ((2e-5, 1), (5e-5, 1), (1e-4, 1), (5e-5, 2)):
     trial("SmolLM2-135M", train, held_out, lr, epochs)
+for lr, epochs in ((lr, epochs) for epochs in (5, 20, 80) for lr in (1e-4, 1e-3, 1e-2)):
+    trial("SmolLM2-135M", train, held_out, lr, epochs, probe)

@@ -1,0 +1,266 @@
+"""How fast is it on this machine? Prints a table and saves the numbers as JSON; some 25 minutes on two CPU cores.
+
+    python benchmark.py                  # with the demo, from its data to its report; --demo=false leaves that out
+    python benchmark.py --out=FILE.json
+
+Rates count real tokens, not padding. FLOP/s are 6 (training) or 2 (predicting) times parameters outside embeddings times tokens a
+second. A share is that of what matrix products reached in the second before and the second after, so that a machine shared with
+others is compared with itself; the median of the rounds is given. Every part runs in a process of its own, whose memory is given.
+"""
+
+import concurrent.futures
+import contextlib
+import datetime
+import functools
+import io
+import json
+import multiprocessing
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import stage
+
+HERE = Path(__file__).resolve().parent
+MODELS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weak-to-strong"
+MINILM, SMOLLM = MODELS / "all-MiniLM-L6-v2", MODELS / "SmolLM2-135M"
+
+
+def main(
+    out="benchmark.json",  # file to write
+    rounds=3,              # of each rate; one more before them warms up
+    demo=True,             # run the demo, and probe students on its labels
+):
+    import torch
+
+    subprocess.run([sys.executable, HERE / "demo" / "get_models.py", MODELS], check=True)
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    results = {"date": str(datetime.date.today()), "machine": gpu or f"{os.cpu_count()} cores, {cpu_name()}",
+               "python": platform.python_version(), "torch": torch.__version__}
+    print("\n| " + ", ".join(results.values()) + " | |\n|---|---|", flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        parts = [(peaks,), (smollm, rounds), (checkpointing, rounds), (starts, scratch)]
+        parts += [(gpt2_xl, rounds)] * bool(gpu) + [(demo_stages, scratch), (probes, scratch)] * demo
+        for part in parts:
+            with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+                for name, value in process.submit(quiet, *part).result().items():
+                    shown = value if isinstance(value, str) else f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+                    print(f"| {name} | {shown} |", flush=True)
+                    results[name] = value
+    Path(out).write_text(json.dumps(results, indent=1) + "\n")
+    print(f"\n-> {out}")
+
+
+def quiet(part, *arguments):
+    with contextlib.redirect_stderr(io.StringIO()):  # progress bars
+        return part(*arguments)
+
+
+def cpu_name():
+    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    return next((line.split(": ")[1] for line in info.splitlines() if line.startswith("model name")), platform.processor())
+
+
+def memory():
+    """GB that this process took at most, on the GPU if there is one."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def seconds(work, at_least=0.0):
+    """Mean seconds of work(), called as often as `at_least` seconds allow."""
+    import torch
+
+    calls, start = 0, time.perf_counter()
+    while not calls or time.perf_counter() - start < at_least:
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        calls += 1
+    return (time.perf_counter() - start) / calls
+
+
+def product(dtype, at_least=1.0):
+    """FLOP/s of square matrix products, sustained for a second."""
+    import torch
+    from training import DEVICE
+
+    n = 8192 if DEVICE.type == "cuda" else 2048
+    a, b = (torch.randn(n, n, device=DEVICE, dtype=dtype) for _ in range(2))
+    a @ b
+    return 2 * n**3 / seconds(lambda: a @ b, at_least)
+
+
+def peaks():
+    import torch
+    from training import BF16, DEVICE
+
+    x = torch.zeros(2**28, device=DEVICE)
+    y = torch.ones_like(x)
+    return {"this machine has bf16 instructions": "yes" if BF16 else "no, so float32 is used",
+            "matrix products, bf16: GFLOP/s": product(torch.bfloat16) / 1e9,
+            "matrix products, float32: GFLOP/s": product(torch.float32) / 1e9,
+            "memory copy: GB/s": 2 * x.nbytes / seconds(lambda: x.copy_(y), 1.0) / 1e9}
+
+
+def compare(works, rounds, parameters):
+    """{work: (tokens, FLOP a token and parameter, function)} -> medians of [tokens/s, FLOP/s, share of the bf16, float32 peak]."""
+    import torch
+
+    measured, before = {}, None
+    for number in range(rounds + 1):
+        for name, (tokens, flop, work) in works.items():
+            before = before or [product(torch.bfloat16), product(torch.float32)]
+            rate = tokens / seconds(work)
+            after = [product(torch.bfloat16), product(torch.float32)]
+            if number:
+                done = rate * flop * parameters
+                measured.setdefault(name, []).append([rate, done, *(done / ((x + y) / 2) for x, y in zip(before, after))])
+            before = after
+    return {name: [statistics.median(column) for column in zip(*found)] for name, found in measured.items()}
+
+
+def rates(title, model, ids, rounds, reference=False):
+    """Rates of finetuning on batches of 32 of the token ids, of predicting them, and of the plain loop to compare with."""
+    import torch
+    import classifier
+    import training
+    from losses import xent
+
+    targets = torch.eye(2)[[0, 1] * (len(ids) // 2)]
+    lengths = torch.tensor([len(i) for i in ids])
+    embeddings = sum(module.weight.numel() for module in model.modules() if isinstance(module, torch.nn.Embedding))
+    parameters = sum(p.numel() for p in model.parameters()) - embeddings
+    model.train()
+
+    def forward(batch):
+        return classifier.forward(model, [ids[i] for i in batch], 0)
+
+    def finetune():
+        training.train(model, forward, lengths, targets, xent, epochs=1, lr=1e-6)
+
+    @torch.no_grad()
+    def predict():
+        for batch in training.batches(lengths, 32):
+            forward(batch)
+
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
+    some = torch.randperm(len(ids), generator=torch.Generator().manual_seed(0))[:32]
+
+    def plain_step():
+        """Float32, one example at a time, padded to the longest of 32 in random order; one backward pass through all."""
+        logits = []
+        for example in some:
+            padded = torch.tensor([ids[example] + [0] * int(lengths[some].max() - lengths[example])], device=training.DEVICE)
+            hidden = model.base_model(input_ids=padded, use_cache=False).last_hidden_state  # (1, L, H)
+            logits.append(model.score(hidden[:, lengths[example] - 1]))
+        xent(torch.cat(logits), targets[some].to(training.DEVICE), 0.0).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    works = {"finetuning": (int(lengths.sum()), 6, finetune), "predicting": (int(lengths.sum()), 2, predict)}
+    found = compare(works, rounds, parameters)
+    peak_memory = memory()
+    results = {}
+    for name, (rate, done, bf16, float32) in found.items():
+        results |= {f"{title}, {name}: tokens/s": rate, f"{title}, {name}: GFLOP/s": done / 1e9,
+                    f"{title}, {name}: share of the bf16 peak": bf16, f"{title}, {name}: share of the float32 peak": float32}
+    results[f"{title}: memory, GB"] = peak_memory
+    if reference:
+        works = {"ours": works["finetuning"], "plain": (int(lengths[some].sum()), 6, plain_step)}
+        found = compare(works, rounds, parameters)
+        results |= {f"{title}, plain loop: tokens/s": found["plain"][0],
+                    f"{title}: finetuning faster than the plain loop": f"{found['ours'][0] / found['plain'][0]:.1f} times"}
+    return results
+
+
+def smollm(rounds, recompute=False):
+    import classifier
+
+    prompt = stage.read_task(HERE / "demo" / "task.json")["prompt"]
+    texts = [prompt.replace("{text}", row["text"]) for row in stage.read_jsonl(HERE / "demo" / "films.jsonl", "text")[:320]]
+    model, tokenizer = classifier.load(SMOLLM)
+    if recompute:
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    ids = classifier.encode(tokenizer, texts)
+    return rates("SmolLM2-135M" + ", checkpointing" * recompute, model, ids, rounds, reference=not recompute)
+
+
+def checkpointing(rounds):
+    """What it saves and costs."""
+    found = smollm(1, recompute=True)
+    return {name: value for name, value in found.items() if "memory" in name or "finetuning: tokens" in name}
+
+
+def gpt2_xl(rounds):
+    import torch
+    import transformers
+    import training
+
+    config = transformers.GPT2Config(n_embd=1600, n_layer=48, n_head=25, num_labels=2, pad_token_id=0,
+                                     resid_pdrop=0, embd_pdrop=0, attn_pdrop=0)
+    model = transformers.GPT2ForSequenceClassification(config).to(training.DEVICE)
+    lengths = torch.randint(80, 121, (320,), generator=torch.Generator().manual_seed(0)).tolist()
+    ids = [torch.randint(50257, (length,), generator=torch.Generator().manual_seed(length)).tolist() for length in lengths]
+    return rates("GPT-2 XL's shape", model, ids, rounds, reference=False)
+
+
+def starts(scratch):
+    """A stage on four sentences and no epoch: what it takes to start, load 135M parameters and write; then up to date."""
+    data = Path(scratch) / "four.jsonl"
+    stage.write_jsonl(data, [{"id": i, "text": f"a film of {i} parts", "label": i % 2} for i in range(4)])
+    command = [sys.executable, HERE / "train_strong.py", SMOLLM, f"--labels={data}", f"--test={data}", f"--out={scratch}/four",
+               "--epochs=0"]
+    start = functools.partial(subprocess.run, command, check=True, capture_output=True)
+    return {"start of a stage, SmolLM2-135M loaded: s": seconds(start), "stage that is up to date: s": seconds(start)}
+
+
+def demo_stages(scratch):
+    """Seconds of each stage of `bash run_all.sh`, as their run.json tell them."""
+    command = ["bash", HERE / "run_all.sh"]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    whole = seconds(functools.partial(subprocess.run, command, check=True, capture_output=True, env={
+        **os.environ, "PATH": path, "DATA": f"{scratch}/data", "RESULTS": f"{scratch}/results"}))
+    found = {}
+    for file in sorted(Path(scratch).glob("*/films/**/run.json"), key=os.path.getmtime):
+        run = json.loads(file.read_text())
+        found[f"demo, {run['stage']} ({file.parent.name}): s"] = run["seconds"]
+    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+    return {**found, "demo, all of it: s": whole, "demo, largest process: GB": largest}
+
+
+def probes(scratch):
+    """A hundred probe students of the demo, of ten losses and ten seeds; the features are computed for the first."""
+    import train_strong
+
+    os.environ["XDG_CACHE_HOME"] = f"{scratch}/cache"
+    data, seed = Path(scratch) / "data" / "films", Path(scratch) / "results" / "films" / "seed0"
+    labels = seed / f"labels_{MINILM.name}" / "labels.jsonl"
+    done = []
+
+    def student(loss, seed):
+        with contextlib.redirect_stdout(io.StringIO()):
+            train_strong.main(str(SMOLLM), str(labels), f"{data}/test.jsonl", f"{scratch}/probes/{loss}_{seed}", loss,
+                              f"{data}/task.json", epochs=20, lr=1e-3, seed=seed, linear_probe=True)
+        done.append(time.perf_counter())
+
+    start = time.perf_counter()
+    for loss in ["xent", *(f"conf:alpha={0.1 * k:.1f}" for k in range(1, 10))]:
+        for number in range(10):
+            student(loss, number)
+    finetuned = json.loads((seed / f"{MINILM.name}-to-{SMOLLM.name}_xent" / "run.json").read_text())["seconds"]
+    return {"a finetuned student of the demo: s": finetuned, "first probe student, computing the features: s": done[0] - start,
+            "the next 99 probe students, together: s": done[-1] - done[0]}
+
+
+if __name__ == "__main__":
+    stage.cli(main)

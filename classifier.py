@@ -25,8 +25,8 @@ transformers.logging.disable_progress_bar()
 SHORT_NAMES = {name: f"openai-community/{name}" for name in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")}
 
 
-def load(model, label_words=None, head="words", seed=0, max_tokens=None, fsdp=False):
-    """A two-class classifier and its tokenizer, in float32, dropout off.
+def load(model, label_words=None, head="words", seed=0, max_tokens=None, fsdp=False, choices=False):
+    """A classifier and its tokenizer, in float32, dropout off: of two classes or, with choices, of which of two texts is right.
 
     model        hub name or folder
     label_words  what the classes are called, as the text would go on: [" negative", " positive"]
@@ -36,6 +36,7 @@ def load(model, label_words=None, head="words", seed=0, max_tokens=None, fsdp=Fa
     max_tokens   longer texts lose their beginning, so that the question and the place of the label word stay; without it,
                  texts longer than the model can take do
     fsdp         spread over the processes of torchrun, for a model that does not fit on one GPU
+    choices      its head has one output, the score of one of two texts, instead of a logit for each class
 
     Raises OSError or ValueError where the model cannot be had or cannot classify.
     """
@@ -46,9 +47,11 @@ def load(model, label_words=None, head="words", seed=0, max_tokens=None, fsdp=Fa
         raise ValueError("--fsdp spreads a model over several processes: start it by torchrun --nproc-per-node N")
     torch.manual_seed(seed)
     config = AutoConfig.from_pretrained(name, trust_remote_code=False)
-    if head == "keep" and not (has_head(config) and config.num_labels == 2):
-        raise ValueError(f"{name} has no trained head of two classes; train_weak.py makes models that have one")
-    config.num_labels = 2
+    outputs = 1 if choices else 2
+    if head == "keep" and not (has_head(config) and config.num_labels == outputs):
+        wanted = "for choices" if choices else "of two classes"
+        raise ValueError(f"{name} has no trained head {wanted}; train_weak.py makes models that have one")
+    config.num_labels = outputs
     for key, value in config.to_dict().items():
         if "drop" in key and isinstance(value, float):
             setattr(config, key, 0.0)  # not by eval(), in which gradient checkpointing would do nothing
@@ -79,7 +82,8 @@ def set_head(model, tokenizer, name, label_words, seed):
         if has_head(model.config) and not model.config.tie_word_embeddings:
             raise ValueError(f"{name} is a classifier without output embeddings; use --head=random")
         language_model = AutoModelForCausalLM.from_pretrained(name, dtype="auto", use_safetensors=True, trust_remote_code=False)
-        model.score.weight.copy_(language_model.get_output_embeddings().weight[sum(ids, [])])  # (2, H)
+        words = language_model.get_output_embeddings().weight[sum(ids, [])]  # (2, H)
+        model.score.weight.copy_(words if model.config.num_labels == 2 else words[1:] - words[:1])
     else:
         linear = head_of(model)
         linear.weight.normal_(0, 0.02, generator=torch.Generator().manual_seed(seed))
@@ -88,8 +92,8 @@ def set_head(model, tokenizer, name, label_words, seed):
 
 
 def head_of(model):
-    """The linear layer that gives the two logits."""
-    return [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == 2][-1]
+    """The linear layer that gives the two logits, or the score of a choice."""
+    return [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == model.config.num_labels][-1]
 
 
 def has_head(config):
@@ -111,12 +115,22 @@ def save(model, tokenizer, folder):
 
 
 def encode(tokenizer, texts):
-    """Token ids of each text, a list a text, cut on the left to the tokenizer's model_max_length."""
+    """Token ids of each text, cut on the left to the tokenizer's model_max_length; of a pair of texts, a pair of such lists."""
+    if texts and not isinstance(texts[0], str):
+        first, second = (tokenizer(list(side), truncation=True).input_ids for side in zip(*texts))
+        return list(zip(first, second))
     return tokenizer(texts, truncation=True).input_ids
 
 
+def size(ids):
+    """How many tokens an example has."""
+    return sum(map(len, ids)) if isinstance(ids, tuple) else len(ids)
+
+
 def forward(model, ids, pad):
-    """Logits of one batch: B lists of token ids -> (B, 2) float32."""
+    """Logits of one batch: B lists of token ids, or B pairs of them whose scores are the logits -> (B, 2) float32."""
+    if isinstance(ids[0], tuple):
+        return forward(model, [choice for both in ids for choice in both], pad).view(-1, 2)
     longest = max(map(len, ids))
     tokens = torch.tensor([i + [pad] * (longest - len(i)) for i in ids], device=DEVICE)  # (B, L)
     lengths = torch.tensor([len(i) for i in ids], device=DEVICE)  # (B,)
@@ -133,17 +147,17 @@ def forward(model, ids, pad):
 
 
 def pooled(model, ids, pad):
-    """What the head reads: B lists of token ids -> (B, H) float32."""
+    """What the head reads: B lists of token ids -> (B, H) float32; of B pairs, (B, 2H)."""
     read = []
     hook = head_of(model).register_forward_pre_hook(lambda _, inputs: read.append(inputs[0].float()))
     forward(model, ids, pad)
     hook.remove()
-    return read[0]
+    return read[0].reshape(len(ids), -1)
 
 
 @torch.no_grad()
 def predict(model, tokenizer, texts, batch_size=32, compute=lambda *batch: forward(*batch).softmax(1), what="predict"):
-    """Class probabilities of N texts -> (N, 2) float32, on the CPU, in the order of the texts.
+    """Class probabilities of N texts, or N pairs of texts -> (N, 2) float32, on the CPU, in the order of the texts.
 
     compute  what is made of a model and a batch of token ids, (B, W): another function than the probabilities
     what     stands before the progress bar; without it there is none
@@ -151,13 +165,13 @@ def predict(model, tokenizer, texts, batch_size=32, compute=lambda *batch: forwa
     model.eval()
     ids = encode(tokenizer, texts)
     result = None
-    bar = progress(sum(map(len, ids)), what)
-    for batch in batches(torch.tensor([len(i) for i in ids]), batch_size * WORLD):
+    bar = progress(sum(map(size, ids)), what)
+    for batch in batches(torch.tensor([size(i) for i in ids]), batch_size * WORLD):
         piece = pieces(len(batch), batch_size)[0]
         values = compute(model, [ids[i] for i in taking_part(batch, piece)], tokenizer.pad_token_id)[:len(piece)]
         result = torch.zeros(len(texts), values.shape[1]) if result is None else result
         result[batch[piece]] = values.cpu()
-        bar.update(sum(len(ids[i]) for i in batch))
+        bar.update(sum(size(ids[i]) for i in batch))
     bar.close()
     if WORLD > 1:
         dist.all_reduce(result)
@@ -167,7 +181,7 @@ def predict(model, tokenizer, texts, batch_size=32, compute=lambda *batch: forwa
 def finetune(model, tokenizer, texts, targets, loss, checkpointing=False, **recipe):
     """Trains model in place; `train` says how, and what the curve is that it returns.
 
-    texts          N strings
+    texts          N strings, or N pairs of strings of which one is right
     targets        (N, 2) soft labels; one-hot for ground truth
     loss           loss(logits (B, 2), targets (B, 2), step_frac) -> scalar, of the whole batch; step_frac: how far training has come
     checkpointing  saves memory: activations are computed again for the backward pass
@@ -177,4 +191,4 @@ def finetune(model, tokenizer, texts, targets, loss, checkpointing=False, **reci
     model.train()
     ids = encode(tokenizer, texts)
     return train(model, lambda batch: forward(model, [ids[i] for i in batch], tokenizer.pad_token_id),
-                 torch.tensor([len(i) for i in ids]), targets, loss, **recipe)
+                 torch.tensor([size(i) for i in ids]), targets, loss, **recipe)

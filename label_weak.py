@@ -9,6 +9,7 @@ any length: it passes through memory a thousand lines at a time.
 
 import itertools
 
+import hub
 import stage
 
 
@@ -21,21 +22,25 @@ def main(
     run = stage.start(locals(), inputs=["model", "data"], code=[__file__, "classifier.py", "training.py"])
     if not run:
         return
-    count = sum(1 for _ in stage.lines(data, "id", "text"))  # a bad line is found before the work begins
-    stage.connect(model)
+    count, choices = 0, set()
+    for row in stage.lines(data, "id", "text|choices"):  # a bad line is found before the work begins
+        count, choices = count + 1, choices | {"choices" in row}
+    if len(choices) > 1:
+        stage.refuse(f"{data}: some lines have choices and some have a text; the two forms do not mix")
+    hub.connect(model)
     import classifier
 
-    with stage.fetching(model):
-        net, tokenizer = classifier.load(model, head="keep")
+    with hub.fetching(model):
+        net, tokenizer = classifier.load(model, head="keep", choices=True in choices)
     metrics = {"examples": count, "class1_share": 0.0}
 
     def labels():
-        rows = stage.lines(data, "id", "text")
+        rows = stage.lines(data, "id", "text|choices")
         bar = classifier.progress(count, "label", " texts")
         while chunk := list(itertools.islice(rows, 1024)):
-            probs = classifier.predict(net, tokenizer, [row["text"] for row in chunk], batch_size, what="")
+            probs = classifier.predict(net, tokenizer, stage.texts(data, chunk), batch_size, what="")
             metrics["class1_share"] += float((probs[:, 1] > probs[:, 0]).sum()) / count
-            yield from stage.with_probs(chunk, probs, "id", "text")
+            yield from stage.with_probs(chunk, probs, "id", "text", "choices")
             bar.update(len(chunk))
         bar.close()
 

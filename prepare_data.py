@@ -1,68 +1,74 @@
 """A labelled dataset -> weak_train.jsonl, transfer.jsonl, test.jsonl, task.json: disjoint, balanced, the same everywhere.
 
-    python prepare_data.py demo/films.jsonl --out=data/films
+    python prepare_data.py --list                                        # the public tasks of tasks.py
     python prepare_data.py sciq --out=data/sciq --max_train=1000
+    python prepare_data.py demo/films.jsonl --out=data/films
+    python prepare_data.py reviews.csv --text=body --label=stars --group=author --out=data/reviews
 
-TASK is a hub task of the table below, or a .jsonl file of {"text": ..., "label": 0 or 1} ("id" too, if you have them).
+TASK is one of the public tasks; a .jsonl, .csv, .tsv or .parquet file, or a folder of them; or a dataset of the hub, OWNER/NAME.
 Beside your file may stand a task.json: {"label_words": [" no", " yes"], "prompt": "{text}\\nIs it so?"}. The weak
 supervisor learns from weak_train; it labels transfer, from which student and ceiling learn; all are tested on test.
 """
 
+import difflib
 import hashlib
 import json
-import re
+import os
 from pathlib import Path
 
+import readers
 import stage
-
-
-def sciq(row):
-    """One candidate answer a question, right or wrong by the hash of the question."""
-    draw = uniform("sciq", row["question"])
-    wrong = row[f"distractor{1 + int(draw * 6) % 3}"]
-    candidate = wrong if draw < 0.5 else row["correct_answer"]
-    return {"text": f"Question: {row['question']}\nAnswer: {candidate}\nIs the answer correct?", "label": int(draw >= 0.5),
-            "keys": [row["question"], row["support"]]}
-
-
-TASKS = {
-    "sciq": dict(hub="allenai/sciq", train="train", test="test", format=sciq, label_words=[" no", " yes"],
-                 columns=["question", "distractor1", "distractor2", "distractor3", "correct_answer", "support"],
-                 source="Welbl et al. 2017, https://huggingface.co/datasets/allenai/sciq", licence="CC-BY-NC-3.0"),
-}
+import tasks
+from readers import alike, same, uniform
 
 
 def main(
-    task,             # a hub task (sciq), or a .jsonl file
-    out,              # folder to write, such as data/sciq
+    task="",          # a public task, a file or folder, or OWNER/NAME of the hub
+    out="",           # folder to write, such as data/sciq
+    text="text",      # your own data: the column of the text,
+    choices="",       # or the two columns of which one is right or preferred, COLUMN,COLUMN (a jsonl may hold "choices": [a, b])
+    label="label",    # the column of the class, or of which choice it is: two different values
+    group="",         # column that rows of one group share: they stay on one side
+    config="",        # a dataset of the hub: its configuration
     max_train=10000,  # at most so many examples in weak_train, and as many in transfer
     max_test=10000,   # at most so many test examples
     seed=0,           # of the split; a smaller sample is always part of a larger one with the same seed
+    list=False,       # print the public tasks
 ):
-    local = task.endswith(".jsonl") or Path(task).exists()
-    beside = str(Path(task).with_name("task.json")) if local else ""  # may stand beside a file of one's own
-    beside = beside if Path(beside).is_file() else ""
-    if local and Path(task).resolve().parent == Path(out).resolve():
+    if list:
+        return print_tasks()
+    if not task or not out:
+        stage.refuse("a task and --out are needed; --list shows the public tasks, --help all flags")
+    local = os.path.exists(task) or Path(task).suffix in readers.FORMATS
+    beside = Path(task, "task.json") if os.path.isdir(task) else Path(task).with_name("task.json")
+    beside = str(beside) if local and beside.is_file() else ""  # may stand beside a file of one's own
+    if local and os.path.abspath(Path(out)) in (os.path.abspath(Path(task).parent), os.path.abspath(task)):
         stage.refuse(f"--out={out} holds {task} itself, which must not be written over; give another folder")
-    run = stage.start(locals(), inputs=["task", "beside"], code=[__file__])
+    given = {"task": task, "out": out, "text": text, "choices": choices, "label": label, "group": group, "config": config,
+             "max_train": max_train, "max_test": max_test, "seed": seed, "beside": beside}
+    run = stage.start(given, inputs=["task", "beside"], code=[__file__, "readers.py", "tasks.py"])
     if not run:
         return
-    if local:
-        about = {"name": Path(task).stem, "source": Path(task).name, **stage.read_task(beside)}
-        train, test = read_file(task, about.get("prompt", "{text}")), []
-    elif task in TASKS:
-        about = {"name": task, **TASKS[task]}
-        train, test = read_hub(about, "train"), read_hub(about, "test")
+    if task in tasks.TASKS and not local:
+        about = {"name": task, **tasks.TASKS[task]}
+        train, test = ([row for row in readers.read_task(about, which, seed)] for which in (0, 1))
+    elif local or "/" in task:
+        about = {"name": Path(task).stem, "source": task if not local else Path(task).name, **stage.read_task(beside)}
+        splits = [readers.read_local(task), []] if local else readers.read_hub(task, config or None)
+        train, test = readers.own_rows(splits, text, [c for c in choices.split(",") if c], label, group, about)
     else:
-        stage.refuse(f"unknown task {task}; there is {', '.join(TASKS)}, or give a .jsonl file")
-
+        near = difflib.get_close_matches(task, tasks.TASKS, 1)
+        stage.refuse(f"unknown task {task}; " + (f"did you mean {near[0]}? " if near else "")
+                     + "--list shows the public tasks; or give a file, a folder or OWNER/NAME of the hub")
+    if about.get("phrases"):
+        attach_phrases(train)
     train, test = by_group(train, test)
     parts = [[], [], test]  # a number drawn for its group decides where a row goes: all of a group stay together
     cut = 2 if test else 3  # a file that has no test split of its own gives a third
     for row in train:
         parts[int(uniform(seed, row["group"]) * cut)].append(row)
-    splits = {"weak_train": sample(parts[0], max_train, seed), "transfer": sample(parts[1], max_train, seed),
-              "test": sample(parts[2], max_test, seed)}
+    splits = {name: sample(one_per_question(part, seed), most, seed) for name, part, most in zip(
+        ("weak_train", "transfer", "test"), parts, (max_train, max_train, max_test))}
     for name, rows in splits.items():
         if not rows:
             stage.refuse(f"{task}: nothing is left for {name}; more rows of both classes are needed")
@@ -74,50 +80,32 @@ def main(
     print(", ".join(f"{count} {name}" for name, count in counts.items()), "examples, half of each class ->", out)
 
 
-def uniform(*key):
-    """A number in [0, 1) that depends on the key alone."""
-    return int.from_bytes(hashlib.sha256("|".join(map(str, key)).encode()).digest()[:6], "big") / 2**48
+def print_tasks():
+    print(f"{'task':22}{'domain':14}{'train':>10}{'test':>9}  licence")
+    for name, about in tasks.TASKS.items():
+        print(f"{name:22}{about['domain']:14}{about['sizes'][0]:10,}{about['sizes'][1]:9,}  {about['licence']}")
 
 
-def same(text):
-    """The text without layout: what two equal texts share. Only one of them is kept."""
-    return " ".join(text.split())
+def content(row):
+    return row["text"] if "text" in row else "\n".join(sorted(row["choices"]))
 
 
-def alike(text):
-    """The text without case, punctuation and layout: what texts of one group share. All are kept, on one side."""
-    return re.sub(r"\W+", " ", text.lower()).strip() or same(text)
-
-
-def read_file(path, prompt):
-    """Rows of a .jsonl file: id, text, label and the keys that rows of one group share."""
-    rows, lines = [], {}
-    for number, row in enumerate(stage.read_jsonl(path, "text", "label"), 1):
-        other, label = lines.setdefault(same(row["text"]), (number, row["label"]))
-        if label != row["label"]:
-            stage.refuse(f"{path}:{other} and {path}:{number} are the same text with different labels; leave one of them out")
-        rows.append({"id": row.get("id"), "text": prompt.replace("{text}", row["text"].strip()), "label": row["label"],
-                     "keys": [row["text"]]})
-    return rows
-
-
-def read_hub(about, split):
-    """Rows of a hub dataset's split, in the same form."""
-    stage.connect(about["hub"])
-    import datasets
-
-    datasets.utils.logging.set_verbosity_error()
-    with stage.fetching(about["hub"]):
-        data = datasets.load_dataset(about["hub"], split=about[split])
-    missing = set(about["columns"]) - set(data.column_names)
-    if missing:
-        stage.refuse(f"{about['hub']}: expected the columns {', '.join(about['columns'])}, found {', '.join(data.column_names)}")
-    return [about["format"](row) for row in data]
+def attach_phrases(rows):
+    """Gives phrases that are part of a longer text a key of that text."""
+    found = {alike(row["keys"][0]): row for row in rows}
+    for text in sorted(found, key=len, reverse=True):
+        if len(found[text]["keys"]) == 1:  # else its own parts are parts of what it is a part of
+            words = text.split()
+            for i in range(len(words)):
+                for j in range(i + 1, len(words) + 1):
+                    part = found.get(" ".join(words[i:j]))
+                    if part and part is not found[text] and len(part["keys"]) == 1:
+                        part["keys"].append(text)
 
 
 def by_group(train, test):
-    """Gives each row its group and id: rows that share a key, in one step or many, are one group. Drops repeated texts, and
-    train rows of a group that occurs in the test split."""
+    """Gives each row its group and id: rows that share a key, in one step or many, are one group. Drops repeated texts, texts with
+    both labels, and train rows of a group that occurs in the test split."""
     parent = {}
 
     def root(key):
@@ -126,31 +114,51 @@ def by_group(train, test):
             key = parent[key]
         return key
 
+    labels = {}
     for row in train + test:
         row["keys"] = sorted({alike(key) for key in row["keys"] if key.strip()})
         for key in row["keys"]:
             low, high = sorted((root(row["keys"][0]), root(key)))
             parent[high] = low  # the least key names the group, whatever the order of the rows
-    seen = set()
+        if "text" in row:  # two choices may come in either order
+            labels.setdefault(same(row["text"]), set()).add(row["label"])
+    seen = {text for text, found in labels.items() if len(found) > 1}
     for rows in (test, train):
         kept = []
         for row in rows:
             row["group"] = root(row.pop("keys")[0])
-            if same(row["text"]) not in seen:
-                seen.add(same(row["text"]))
-                kept.append({**row, "id": str(row.get("id") or hashlib.sha256(row["text"].encode()).hexdigest()[:12])})
+            if same(content(row)) not in seen:
+                seen.add(same(content(row)))
+                kept.append({**row, "id": str(row.get("id") or hashlib.sha256(content(row).encode()).hexdigest()[:12])})
         rows[:] = kept
     held_out = {row["group"] for row in test}
     return [row for row in train if row["group"] not in held_out], test
 
 
+def one_per_question(rows, seed):
+    """Of rows about one question one is kept, of the class that is drawn for it if there is such a row."""
+    kept = {}
+    if not any("question" in row for row in rows):
+        return rows
+    for row in sorted(rows, key=lambda row: uniform(seed, "question", content(row))):
+        about = row["question"]
+        wanted = int(uniform(seed, "wanted", about) >= 0.5)
+        if about not in kept or kept[about]["label"] != wanted == row["label"]:
+            kept[about] = row
+    return [row for row in rows if kept[row["question"]] is row]
+
+
 def sample(rows, most, seed):
-    """At most that many rows, half of each class, in an order that depends on the seed and the texts alone."""
-    rows = sorted(rows, key=lambda row: uniform(seed, "order", row["text"]))
-    classes = [[row for row in rows if row["label"] == label] for label in (0, 1)]
-    half = min(most // 2, *map(len, classes))
-    kept = {row["id"] for rows in classes for row in rows[:half]}
-    return [{key: row[key] for key in ("id", "text", "label")} for row in rows if row["id"] in kept]
+    """At most that many rows, half of each class within each stratum, in an order that depends on the seed and the texts alone."""
+    rows = sorted(rows, key=lambda row: uniform(seed, "order", content(row)))
+    strata = {}
+    for row in rows:  # {stratum: {class: {kind: rows}}}
+        strata.setdefault(row.get("stratum"), ({}, {}))[row["label"]].setdefault(row.get("kind"), []).append(row)
+    pairs = [pair for classes in strata.values() for pair in zip(*(
+        [row for turn in zip(*kinds.values()) for row in turn] for kinds in classes))]  # the kinds of a class take turns
+    pairs.sort(key=lambda pair: uniform(seed, "order", content(pair[0])))
+    kept = {row["id"] for pair in pairs[:most // 2] for row in pair}
+    return [{key: row[key] for key in ("id", "text", "choices", "label") if key in row} for row in rows if row["id"] in kept]
 
 
 if __name__ == "__main__":

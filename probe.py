@@ -28,10 +28,10 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weak
 class Backbone:
     """A frozen model, loaded only where the cache does not hold what it is asked for."""
 
-    def __init__(self, model, label_words, head, max_tokens, fsdp):
-        self.arguments = model, label_words, head, 0, max_tokens, fsdp  # one model for all seeds
+    def __init__(self, model, label_words, head, max_tokens, fsdp, choices):
+        self.arguments = model, label_words, head, 0, max_tokens, fsdp, choices  # one model for all seeds
         content = stage.fingerprint(model)["sha256"] if os.path.exists(model) else model
-        self.key = content, label_words, head, max_tokens, source.code_of("classifier.py", "training.py", "probe.py")
+        self.key = content, label_words, head, max_tokens, choices, source.code_of("classifier.py", "training.py", "probe.py")
 
     @functools.cached_property
     def loaded(self):
@@ -40,7 +40,7 @@ class Backbone:
         return classifier.load(*self.arguments)
 
     def head(self):
-        """{"weight": (2, H), "bias": (2,) if it has one, "random": whether it is noise}"""
+        """{"weight": (2, H) or, for choices, (1, H), "bias" if it has one, "random": whether it is noise}"""
         import classifier
 
         model, _ = self.loaded
@@ -74,11 +74,11 @@ def features(backbone, texts):
     return cached((backbone.key, texts), lambda: backbone.features(texts)).to(DEVICE)
 
 
-def load(model, label_words=None, head="words", seed=0, max_tokens=None, fsdp=False):
+def load(model, label_words=None, head="words", seed=0, max_tokens=None, fsdp=False, choices=False):
     """A head (a linear layer) as classifier.load begins it, and the backbone whose features it reads."""
-    backbone = Backbone(model, label_words, head, max_tokens, fsdp)
+    backbone = Backbone(model, label_words, head, max_tokens, fsdp, choices)
     first = cached((backbone.key, "head"), backbone.head)
-    linear = torch.nn.Linear(first["weight"].shape[1], 2, bias="bias" in first)
+    linear = torch.nn.Linear(*reversed(first["weight"].shape), bias="bias" in first)
     linear.load_state_dict({name: first[name] for name in linear.state_dict()})
     if first["random"]:
         linear.weight.data.normal_(0, 0.02, generator=torch.Generator().manual_seed(seed))
@@ -86,22 +86,27 @@ def load(model, label_words=None, head="words", seed=0, max_tokens=None, fsdp=Fa
     return linear.to(DEVICE), backbone
 
 
+def logits(head, inputs):
+    """(B, H), or of two choices (B, 2H) -> (B, 2)"""
+    return head(inputs.unflatten(1, (-1, head.in_features))).flatten(1)
+
+
 def finetune(head, backbone, texts, targets, loss, checkpointing=False, **recipe):
     """Trains the head in place; the rest is as in classifier.finetune."""
     inputs = features(backbone, texts)
-    return train(head, lambda batch: head(inputs[batch]), torch.ones(len(texts), dtype=torch.long), targets, loss, **recipe)
+    return train(head, lambda batch: logits(head, inputs[batch]), torch.ones(len(texts), dtype=torch.long), targets, loss, **recipe)
 
 
 @torch.no_grad()
 def predict(head, backbone, texts, batch_size=32):
     """Class probabilities of N texts -> (N, 2) float32, on the CPU."""
-    return head(features(backbone, texts)).softmax(1).cpu()
+    return logits(head, features(backbone, texts)).softmax(1).cpu()
 
 
 def save(head, backbone, folder):
     """The whole model with this head, as an ordinary Hugging Face folder."""
     import classifier
 
-    model, tokenizer = classifier.load(*backbone.arguments[:-1])
+    model, tokenizer = classifier.load(*backbone.arguments[:-2], choices=backbone.arguments[-1])
     classifier.head_of(model).load_state_dict(head.state_dict())
     classifier.save(model, tokenizer, folder)

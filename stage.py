@@ -9,7 +9,6 @@ Imports the standard library and fire only, so that a stage that is up to date s
     stage.finish(run, {"accuracy": 0.9}, {"predictions.jsonl": rows})
 """
 
-import contextlib
 import difflib
 import functools
 import hashlib
@@ -21,10 +20,7 @@ import platform
 import re
 import shutil
 import sys
-import threading
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import fire
@@ -41,6 +37,12 @@ def refuse(message):
     if not FIRST:
         time.sleep(3)  # by when the first process has said it, and torchrun has ended this one
     raise SystemExit(f"{Path(sys.argv[0]).name}: {message}")
+
+
+def warn(message):
+    """One line on stderr; the stage goes on."""
+    if FIRST:
+        print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
 
 
 # ---------------------------------------------------------------------------------------------------------------- flags
@@ -92,6 +94,7 @@ def _value(name, default, text):
 CHECKS = {  # key: (what it must be, for the message; the check)
     "id": ("a text or a whole number", lambda v: isinstance(v, (str, int)) and not isinstance(v, bool) and v != ""),
     "text": ("a text that is not empty", lambda v: isinstance(v, str) and v.strip() != ""),
+    "choices": ("two texts that are not empty", lambda v: isinstance(v, list) and len(v) == 2 and all(map(CHECKS["text"][1], v))),
     "label": ("0 or 1", lambda v: type(v) is int and v in (0, 1)),
     "probs": ("two probabilities that sum to 1", lambda v: isinstance(v, list) and len(v) == 2
               and all(type(p) in (int, float) and 0 <= p <= 1 for p in v) and abs(sum(v) - 1) < 1e-3),
@@ -101,7 +104,7 @@ CHECKS = {  # key: (what it must be, for the message; the check)
 def read_jsonl(path, *keys):
     """The lines of a JSON Lines file as dicts, each checked as `lines` does. Ids must differ."""
     rows, seen = [], {}
-    for number, row in _numbered(path, keys):
+    for number, row in numbered(path, *keys):
         if seen.setdefault(row.get("id", number), number) != number:
             refuse(f"{path}:{number}: id {row['id']} stands on line {seen[row['id']]} already; ids must differ")
         rows.append(row)
@@ -113,10 +116,11 @@ def lines(path, *keys):
 
     Ids are made texts. Ends the stage with one line that names file, line and remedy where it is wrong.
     """
-    return (row for _, row in _numbered(path, keys))
+    return (row for _, row in numbered(path, *keys))
 
 
-def _numbered(path, keys):
+def numbered(path, *keys):
+    """(line number, row) of each line of a JSON Lines file; see `lines`."""
     number = 0
     try:
         with open(path, "rb") as stream:
@@ -140,9 +144,20 @@ def _row(line, where, keys):
         found = next((k for k in key.split("|") if k in row), None)
         if not found:
             refuse(f"{where}: {key.replace('|', ' or ')} is missing; the line has {', '.join(row) or 'nothing'}")
-        if not CHECKS[found][1](row[found]):
-            refuse(f"{where}: {found} must be {CHECKS[found][0]}, not {json.dumps(row[found])[:80]}")
+        check(where, found, row[found])
     return {**row, "id": str(row["id"])} if "id" in row else row
+
+
+def check(where, key, value):
+    if not CHECKS[key][1](value):
+        refuse(f"{where}: {key} must be {CHECKS[key][0]}, not {json.dumps(value, default=str)[:80]}")
+
+
+def texts(path, rows, like=None):
+    """What a model reads of each row: its text, or its two choices; in the form of others it has read."""
+    if len({"choices" in row for row in rows} | {isinstance(text, list) for text in like or []}) > 1:
+        refuse(f"{path}: some lines have choices where others have a text; the two forms do not mix")
+    return [row["choices"] if "choices" in row else row["text"] for row in rows]
 
 
 def write_jsonl(path, rows):
@@ -156,7 +171,7 @@ def with_probs(rows, probs, *keys):
     p1s = [round(float(p[1]), 6) for p in probs]
     if any(p1 != p1 for p1 in p1s):
         refuse("the model's predictions are not numbers: its training has diverged; a smaller --lr may help")
-    return [{**{key: row[key] for key in keys}, "probs": [round(1 - p1, 6), p1]} for row, p1 in zip(rows, p1s)]
+    return [{**{key: row[key] for key in keys if key in row}, "probs": [round(1 - p1, 6), p1]} for row, p1 in zip(rows, p1s)]
 
 
 def accuracy(rows):
@@ -291,48 +306,3 @@ def parse_loss(spec):
         return source.parse_loss(spec)
     except ValueError as error:
         refuse(error)
-
-
-# ------------------------------------------------------------------------------------------------------------------ hub
-
-def connect(name):
-    """Before a model or dataset is fetched by name, asks the hub once whether it is there; goes offline if it is not.
-
-    Without this a machine with no internet waits for minutes, even for what lies in the cache. Must be called before
-    transformers or datasets are imported. Nothing to do for a local path.
-    """
-    if os.path.exists(name) or _offline():
-        return
-    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-    answered = threading.Event()
-
-    def ask():
-        with contextlib.suppress(Exception):
-            try:
-                urllib.request.urlopen(urllib.request.Request(hub, method="HEAD"), timeout=4)
-            except urllib.error.HTTPError:
-                pass  # an answer, if not a friendly one
-            answered.set()
-
-    asking = threading.Thread(target=ask, daemon=True)  # a thread, since looking up a name knows no time limit
-    asking.start()
-    asking.join(5)
-    if not answered.is_set():
-        os.environ["HF_HUB_OFFLINE"] = "1"
-
-
-def _offline():
-    return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
-
-
-@contextlib.contextmanager
-def fetching(name):
-    """Around the loading of a model or dataset: a failure becomes one line that says what could not be had."""
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        if _offline() and isinstance(error, OSError) and not os.path.exists(name):
-            reason = ("the hub cannot be reached and it is not in the local cache. Give a local folder, run once where there is "
-                      "internet, or try the demo: bash run_all.sh")
-        refuse(f"cannot load {name}: {reason}")

@@ -9,6 +9,7 @@ nothing else differs. Writes predictions.jsonl on the test file, curve.jsonl (a 
 
 import functools
 
+import hub
 import stage
 
 
@@ -38,26 +39,32 @@ def main(
     if not run:
         return
     loss_name, parameters = stage.parse_loss(loss)
-    train_rows = stage.read_jsonl(labels, "id", "text", "probs|label")
+    train_rows = stage.read_jsonl(labels, "id", "text|choices", "probs|label")
     if len({"probs" in row for row in train_rows}) > 1:
         stage.refuse(f"{labels}: some lines have probs and some have not; soft labels and ground truth do not mix")
-    test_rows = stage.read_jsonl(test, "id", "text", "label")
+    test_rows = stage.read_jsonl(test, "id", "text|choices", "label")
+    texts = stage.texts(labels, train_rows)
+    test_texts = stage.texts(test, test_rows, like=texts)
     label_words = stage.read_task(task).get("label_words")
-    stage.connect(model)
+    hub.connect(model)
     import torch
 
     import losses
-    learner = __import__("probe" if linear_probe else "classifier")
+    if linear_probe:
+        import probe as learner
+    else:
+        import classifier as learner
 
-    with stage.fetching(model):
-        net, tokenizer = learner.load(model, label_words, head, seed, max_tokens, fsdp)
+    with hub.fetching(model):
+        net, tokenizer = learner.load(model, label_words, head, seed, max_tokens, fsdp,
+                                      choices=isinstance(texts[0], list))
     probs = [row.get("probs") or [1 - row["label"], row["label"]] for row in train_rows]
     targets = torch.tensor(probs, dtype=torch.float32)  # (N, 2)
-    curve = learner.finetune(net, tokenizer, [row["text"] for row in train_rows], targets,
+    curve = learner.finetune(net, tokenizer, texts, targets,
                              functools.partial(losses.LOSSES[loss_name], **parameters), checkpointing,
                              epochs=epochs, batch_size=batch_size, lr=lr, seed=seed,
                              microbatch=microbatch, state=stage.state(run), save_minutes=save_minutes)
-    probs = learner.predict(net, tokenizer, [row["text"] for row in test_rows], microbatch or batch_size)
+    probs = learner.predict(net, tokenizer, test_texts, microbatch or batch_size)
     predictions = stage.with_probs(test_rows, probs, "id", "label")
     metrics = stage.accuracy(predictions)
     model_output = {"model": functools.partial(learner.save, net, tokenizer)} if save_model else {}

@@ -9,6 +9,7 @@ Its test accuracy is the floor of the gap that PGR measures.
 
 import functools
 
+import hub
 import stage
 
 
@@ -35,22 +36,28 @@ def main(
     run = stage.start(locals(), inputs=["model", "train", "test", "task"], code=code, loss="xent")
     if not run:
         return
-    train_rows = stage.read_jsonl(train, "id", "text", "label")
-    test_rows = stage.read_jsonl(test, "id", "text", "label")
+    train_rows = stage.read_jsonl(train, "id", "text|choices", "label")
+    test_rows = stage.read_jsonl(test, "id", "text|choices", "label")
+    texts = stage.texts(train, train_rows)
+    test_texts = stage.texts(test, test_rows, like=texts)
     label_words = stage.read_task(task).get("label_words")
-    stage.connect(model)
+    hub.connect(model)
     import torch
 
     import losses
-    learner = __import__("probe" if linear_probe else "classifier")
+    if linear_probe:
+        import probe as learner
+    else:
+        import classifier as learner
 
-    with stage.fetching(model):
-        net, tokenizer = learner.load(model, label_words, head, seed, max_tokens, fsdp)
+    with hub.fetching(model):
+        net, tokenizer = learner.load(model, label_words, head, seed, max_tokens, fsdp,
+                                      choices=isinstance(texts[0], list))
     targets = torch.eye(2)[[row["label"] for row in train_rows]]  # (N, 2)
-    curve = learner.finetune(net, tokenizer, [row["text"] for row in train_rows], targets, losses.xent, checkpointing,
+    curve = learner.finetune(net, tokenizer, texts, targets, losses.xent, checkpointing,
                              epochs=epochs, batch_size=batch_size, lr=lr, seed=seed,
                              microbatch=microbatch, state=stage.state(run), save_minutes=save_minutes)
-    probs = learner.predict(net, tokenizer, [row["text"] for row in test_rows], microbatch or batch_size)
+    probs = learner.predict(net, tokenizer, test_texts, microbatch or batch_size)
     predictions = stage.with_probs(test_rows, probs, "id", "label")
     metrics = stage.accuracy(predictions)
     stage.finish(run, metrics, {"predictions.jsonl": predictions, "curve.jsonl": curve,

@@ -123,3 +123,29 @@ def test_a_head_that_was_never_trained_is_refused(tiny):
         classifier.load(tiny["gpt2"], WORDS, head="word")
     with pytest.raises(ValueError, match="do not begin with different tokens"):
         classifier.load(tiny["gpt2"], [" negative", " negative one"])
+
+
+PAIRS = [[TEXTS[i], TEXTS[-1 - i]] for i in range(14)]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_of_two_choices_each_has_its_score(tiny, family, tmp_path):
+    model, tokenizer = classifier.load(tiny[family], WORDS, choices=True)
+    probs = classifier.predict(model, tokenizer, PAIRS)
+    assert probs.shape == (14, 2) and torch.allclose(probs.sum(1), torch.ones(14)) and probs.std(0).min() > 1e-4
+    turned = classifier.predict(model, tokenizer, [pair[::-1] for pair in PAIRS], batch_size=3)
+    assert torch.allclose(turned.flip(1), probs, atol=1e-6)
+    classifier.finetune(model, tokenizer, PAIRS, torch.eye(2)[[0, 1] * 7], xent, epochs=2, batch_size=7, lr=1e-2, microbatch=3)
+    after = classifier.predict(model, tokenizer, PAIRS)
+    assert not torch.allclose(after, probs, atol=1e-3)
+    classifier.save(model, tokenizer, tmp_path)
+    again, tokenizer = classifier.load(tmp_path, head="keep", choices=True)
+    assert torch.equal(classifier.predict(again, tokenizer, PAIRS), after)
+    with pytest.raises(ValueError, match="no trained head of two classes"):
+        classifier.load(tmp_path, head="keep")
+
+
+def test_the_score_of_a_choice_starts_as_the_second_label_word_against_the_first(tiny):
+    model, tokenizer = classifier.load(tiny["llama"], WORDS, choices=True)
+    words, _ = classifier.load(tiny["llama"], WORDS)
+    assert torch.equal(model.score.weight[0], words.score.weight[1] - words.score.weight[0])

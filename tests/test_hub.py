@@ -4,7 +4,7 @@ import shutil
 import socket
 
 from conftest import command, read, write
-from hub import Hub
+from loopback import Hub
 
 
 def sciq(n, start):

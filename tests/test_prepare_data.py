@@ -1,7 +1,10 @@
 """The splits: disjoint, balanced, grouped, the same every time. Through the command line where it can be."""
 
+import csv
+import hashlib
 import json
 
+import pyarrow.parquet
 import pytest
 from conftest import command, read, rows, write
 
@@ -61,7 +64,7 @@ def test_a_text_with_both_labels_is_refused(tmp_path):
     made = rows(60)
     made[40] = {"text": made[7]["text"], "label": 1 - made[7]["label"]}
     status, _, error = prepare(write(tmp_path / "mine.jsonl", made), tmp_path / "data", ok=False)
-    assert status != 0 and "mine.jsonl:8 and mine.jsonl:41" in error.replace(f"{tmp_path}/", "") and error.count("\n") == 1
+    assert status != 0 and "mine.jsonl:8 and " in error.replace(f"{tmp_path}/", "") and error.count("\n") == 1
 
 
 def test_prompt_and_label_words_of_a_task_json_beside_the_file(tmp_path):
@@ -74,9 +77,9 @@ def test_prompt_and_label_words_of_a_task_json_beside_the_file(tmp_path):
 
 
 @pytest.mark.parametrize("line, complaint", [
-    ('{"text": "a", "label": 2}', "mine.jsonl:3: label must be 0 or 1, not 2"),
+    ('{"text": "a", "label": 2}', "mine.jsonl:3: label is 2, a third value beside 0 and 1"),
     ('{"text": "", "label": 1}', "mine.jsonl:3: text must be a text that is not empty"),
-    ('{"label": 1}', "mine.jsonl:3: text is missing; the line has label"),
+    ('{"label": 1}', "mine.jsonl:3: text is missing; the row has label"),
     ("[1]", "mine.jsonl:3: a JSON object is needed"),
 ])
 def test_bad_lines_are_refused(tmp_path, line, complaint):
@@ -107,26 +110,70 @@ def test_bad_task_json_is_refused(tmp_path, task):
 
 def test_unknown_task(tmp_path):
     status, _, error = prepare("scic", tmp_path / "data", ok=False)
-    assert status != 0 and "unknown task scic; there is sciq" in error
+    assert status != 0 and "unknown task scic; did you mean sciq?" in error
 
 
-def sciq_rows(n):
-    return [{"question": f"Question {i}?", "distractor1": f"a{i}", "distractor2": f"b{i}", "distractor3": f"c{i}",
-             "correct_answer": f"right{i}", "support": f"Passage {i // 2}." if i % 3 else ""} for i in range(n)]
+def own(tmp_path, kind, made):
+    """The rows as a file of that kind, or as a folder of two."""
+    if kind == "folder":
+        (tmp_path / "own").mkdir()
+        own(tmp_path / "own", "csv", made[:100]), own(tmp_path / "own", "jsonl", made[100:])
+        return tmp_path / "own"
+    path = tmp_path / f"own.{kind}"
+    if kind == "jsonl":
+        return write(path, made)
+    if kind == "parquet":
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(made), path)
+        return path
+    with open(path, "w", newline="") as stream:
+        table = csv.DictWriter(stream, made[0], delimiter="\t" if kind == "tsv" else ",")
+        table.writeheader()
+        table.writerows(made)
+    return path
 
 
-def test_sciq_shows_right_and_wrong_candidates_in_one_form():
-    made = [prepare_data.sciq(row) for row in sciq_rows(600)]
-    assert 250 < sum(row["label"] for row in made) < 350
-    shown = [row["text"].split("Answer: ")[1].split("\n")[0] for row in made]
-    assert all((answer.startswith("right")) == (row["label"] == 1) for answer, row in zip(shown, made))
-    wrong = [sum(answer.startswith(letter) for answer in shown) for letter in "abc"]
-    assert all(70 < count < 130 for count in wrong)  # each distractor is as likely
-    assert made == [prepare_data.sciq(row) for row in sciq_rows(600)]
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "tsv", "parquet", "folder"])
+def test_your_own_data_in_any_form_gives_the_same_splits(tmp_path, kind, capsys):
+    made = [{"body": row["text"] + ', "quoted"', "verdict": "good" if row["label"] else "bad", "author": f"a{i // 5}"}
+            for i, row in enumerate(rows(200))]
+    prepare_data.main(str(own(tmp_path, kind, made)), str(tmp_path / "data"), text="body", label="verdict", group="author")
+    assert "verdict: 'bad' is class 0, 'good' is class 1" in capsys.readouterr().out
+    splits = {name: read(tmp_path / "data" / f"{name}.jsonl") for name in SPLITS}
+    author = {row["body"]: row["author"] for row in made}
+    authors = [{author[row["text"]] for row in splits[name]} for name in SPLITS]
+    assert not (authors[0] & authors[1] or authors[0] & authors[2] or authors[1] & authors[2]) and all(authors)
+    verdict = {row["body"]: row["verdict"] for row in made}
+    assert all(row["label"] == (verdict[row["text"]] == "good") for part in splits.values() for row in part)
+    assert hashlib.sha256((tmp_path / "data" / "test.jsonl").read_bytes()).hexdigest()[:8] == "cc63481e"  # the same of every form
+
+
+def test_choices_of_your_own(tmp_path):
+    made = [{"a": row["text"], "b": f"{row['text']} or not", "better": "b" if row["label"] else "a"} for row in rows(120)]
+    prepare_data.main(str(own(tmp_path, "csv", made)), str(tmp_path / "one"), choices="a,b", label="better")
+    again = [{"choices": [row["a"], row["b"]], "label": int(row["better"] == "b")} for row in made]
+    prepare_data.main(str(own(tmp_path, "jsonl", again)), str(tmp_path / "two"))
+    for name in SPLITS:
+        assert (tmp_path / "one" / f"{name}.jsonl").read_bytes() == (tmp_path / "two" / f"{name}.jsonl").read_bytes()
+    assert all(len(row["choices"]) == 2 for row in read(tmp_path / "one" / "test.jsonl"))
+
+
+@pytest.mark.parametrize("change, flags, complaint", [
+    ({"label": "maybe"}, {}, "own.csv:4: label is 'maybe', a third value beside '0' and '1'; two classes are needed"),
+    ({"text": " "}, {}, "own.csv:4: text must be a text that is not empty"),
+    ({}, {"text": "body"}, "own.csv:2: body is missing; the row has text, label. --text, --label"),
+    ({}, {"group": "author"}, "own.csv:2: author is missing"),
+    ({}, {"choices": "a,b"}, "own.csv:2: a is missing"),
+])
+def test_what_is_wrong_with_a_table_is_one_line(tmp_path, change, flags, complaint):
+    made = rows(20)
+    made[2] |= change
+    with pytest.raises(SystemExit) as refused:
+        prepare_data.main(str(own(tmp_path, "csv", made)), str(tmp_path / "data"), **flags)
+    assert complaint in str(refused.value) and "\n" not in str(refused.value)
 
 
 def test_groups_are_joined_over_any_shared_key_and_kept_out_of_the_test_split():
-    row = lambda text, *keys: {"text": text, "label": 0, "keys": list(keys)}
+    row = lambda text, *keys: {"text": text, "label": 0, "keys": [*keys]}
     train = [row("1", "a", "p"), row("2", "b", "p"), row("3", "b", "q"), row("4", "c", ""), row("5", "d", "t")]
     train, test = prepare_data.by_group(train, [row("6", "e", "t")])
     groups = {r["text"]: r["group"] for r in train}

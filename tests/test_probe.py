@@ -37,6 +37,16 @@ def test_only_the_head_learns_and_it_is_the_model_s_own(tiny, family, tmp_path):
     assert {name.split(".")[0] for name in changed} == {"classifier" if family == "bert" else "score"}
 
 
+def test_a_probe_of_choices(tiny):
+    pairs, targets = [[TEXTS[i], TEXTS[-1 - i]] for i in range(60)], torch.eye(2)[[0, 1] * 30]
+    model, tokenizer = classifier.load(tiny["llama"], WORDS, choices=True)
+    head, backbone = probe.load(str(tiny["llama"]), WORDS, choices=True)
+    before = probe.predict(head, backbone, pairs)
+    assert torch.allclose(before, classifier.predict(model, tokenizer, pairs), atol=1e-6)
+    probe.finetune(head, backbone, pairs, targets, xent, epochs=20, lr=1e-2)
+    assert xent(probe.predict(head, backbone, pairs).log(), targets, 0) < xent(before.log(), targets, 0) - 0.01
+
+
 def test_a_random_head_has_its_seed_but_features_have_none(tiny, cache):
     heads = [probe.load(str(tiny["bert"]), WORDS, seed=seed) for seed in (0, 0, 1)]
     assert torch.equal(heads[0][0].weight, heads[1][0].weight) and not torch.equal(heads[0][0].weight, heads[2][0].weight)

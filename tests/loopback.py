@@ -10,6 +10,7 @@ import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -30,23 +31,32 @@ class Hub:
         self.server.server_close()
 
 
+def entry(path, repo):
+    if path.is_dir():
+        return {"type": "directory", "path": str(path.relative_to(repo)), "size": 0, "oid": "0" * 40}
+    return {"type": "file", "path": str(path.relative_to(repo)), "size": path.stat().st_size, "oid": etag(path)}
+
+
 class Answers(BaseHTTPRequestHandler):
     def do_GET(self):
         self.asked.append(f"{self.command} {self.path}")
         path = self.path.split("?")[0]
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        api = re.fullmatch(r"/api/(models|datasets)/([^/]+/[^/]+)(?:/(revision|tree|paths-info)/[^/]+)?(?:/.*)?", path)
+        api = re.fullmatch(r"/api/(models|datasets)/([^/]+/[^/]+)(?:/(revision|tree|paths-info)/[^/]+)?(?:/(.*))?", path)
         file = re.fullmatch(r"/(datasets/)?([^/]+/[^/]+)/resolve/[^/]+/(.+)", path)
         if path == "/":
             self.answer(b"hub")
         elif api and (repo := self.folder / api[1] / api[2]).is_dir():
             files = [p for p in sorted(repo.rglob("*")) if p.is_file()]
-            if api[3] in ("tree", "paths-info"):
-                entries = [{"type": "file", "path": str(p.relative_to(repo)), "size": p.stat().st_size, "oid": etag(p)}
-                           for p in files]
-                if api[3] == "paths-info":
-                    entries = [e for e in entries if e["path"] in body.decode().replace("%2F", "/")]
-                self.answer(json.dumps(entries).encode())
+            if api[3] == "tree":
+                deep = "recursive=true" in self.path.lower()
+                found = (repo / unquote(api[4] or "")).glob("**/*" if deep else "*")
+                self.answer(json.dumps([entry(p, repo) for p in sorted(found)]).encode())
+            elif api[3] == "paths-info":
+                entries = [entry(p, repo) for p in sorted(repo.rglob("*"))]
+                asked = re.findall(r"paths=([^&]*)", body.decode()) or json.loads(body)["paths"]
+                asked = [unquote(path) for path in ([asked] if isinstance(asked, str) else asked)]
+                self.answer(json.dumps([e for e in entries if e["path"] in asked]).encode())
             else:
                 about = {"id": api[2], "_id": api[2], "sha": COMMIT, "private": False, "gated": False, "disabled": False,
                          "tags": [], "downloads": 0, "likes": 0,

@@ -1,0 +1,57 @@
+"""The model and dataset hub, asked once and for seconds: a machine without internet uses what is in the cache, or says what is missing.
+
+    hub.connect(name)               # before transformers or datasets are imported
+    with hub.fetching(name):
+        ...                         # load it
+"""
+
+import contextlib
+import os
+import threading
+import urllib.error
+import urllib.request
+
+import stage
+
+
+def connect(name):
+    """Before a model or dataset is fetched by name, asks the hub once whether it is there; goes offline if it is not.
+
+    Without this a machine with no internet waits for minutes, even for what lies in the cache. Must be called before
+    transformers or datasets are imported. Nothing to do for a local path.
+    """
+    if os.path.exists(name) or _offline():
+        return
+    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    answered = threading.Event()
+
+    def ask():
+        with contextlib.suppress(Exception):
+            try:
+                urllib.request.urlopen(urllib.request.Request(hub, method="HEAD"), timeout=4)
+            except urllib.error.HTTPError:
+                pass  # an answer, if not a friendly one
+            answered.set()
+
+    asking = threading.Thread(target=ask, daemon=True)  # a thread, since looking up a name knows no time limit
+    asking.start()
+    asking.join(5)
+    if not answered.is_set():
+        os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def _offline():
+    return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+
+
+@contextlib.contextmanager
+def fetching(name):
+    """Around the loading of a model or dataset: a failure becomes one line that says what could not be had."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        if _offline() and isinstance(error, OSError) and not os.path.exists(name):
+            reason = ("the hub cannot be reached and it is not in the local cache. Give a local folder, run once where there is "
+                      "internet, or try the demo: bash run_all.sh")
+        stage.refuse(f"cannot load {name}: {reason}")

@@ -1,0 +1,175 @@
+"""The 24 public tasks: their formatters on rows in the exact schema of each, and prepare_data on such rows served as the hub does."""
+
+import collections
+import json
+import math
+import os
+import subprocess
+import sys
+
+import datasets
+import pytest
+from conftest import ROOT, command, read
+from loopback import Hub
+from task_rows import make
+
+import prepare_data
+import readers
+import tasks
+
+SPLITS = ("weak_train", "transfer", "test")
+CHOICES = {"anthropic_hh", "ethics_utilitarianism", "piqa"}
+
+
+def formatted(name, rows, seed=0):
+    about = tasks.TASKS[name]
+    return [made for row in rows if (made := about["format"](row, lambda key: readers.uniform(seed, name, key)))]
+
+
+def bag_of_words(train, test):
+    """Test accuracy of naive Bayes on [(text, label)]."""
+    counts = [collections.Counter(), collections.Counter()]
+    for text, label in train:
+        counts[label].update(set(text.split()))
+    weight = {word: math.log((counts[1][word] + 1) / (counts[0][word] + 1)) for word in counts[0] | counts[1]}
+    return sum((sum(weight.get(word, 0) for word in set(text.split())) > 0) == label for text, label in test) / len(test)
+
+
+@pytest.mark.parametrize("name", tasks.TASKS)
+def test_what_is_shown_as_the_answer_does_not_tell_whether_it_is_right(name):
+    made = formatted(name, make(name, 6000))
+    given_away = [row for row in made if row["label"] not in (0, 1)]
+    assert not given_away
+    made, _ = prepare_data.by_group(made, [])
+    kept = {row["id"] for row in prepare_data.sample(prepare_data.one_per_question(made, 0), 6000, 0)}
+    made = [row for row in made if row["id"] in kept]
+    assert len(made) > 1000 and 2 * sum(row["label"] for row in made) == len(made)
+    shown = [(row.get("candidate") or row.get("text") or row["choices"][1], row["label"]) for row in made]
+    half = len(shown) // 2
+    assert abs(bag_of_words(shown[:half], shown[half:]) - 0.5) < 4 * 0.5 / half**0.5, "the answer shows"
+    lengths = [sum(len(text) for text, label in shown if label == which) / half for which in (0, 1)]
+    assert abs(lengths[0] / lengths[1] - 1) < 0.06
+
+
+def test_an_option_that_stands_in_many_rows_would_give_the_label_away():
+    """Without its rule cosmos_qa fails the test above: this is what the test can find."""
+    rows = make("cosmos_qa", 6000)
+    draw = lambda key: readers.uniform(0, key)
+    careless = [tasks.answer(draw, row["context"], row["question"], row[f"answer{row['label']}"], [row[f"answer{n}"] for n in range(4)], [])
+                for row in rows]
+    shown = [(row["candidate"], row["label"]) for row in careless]
+    assert bag_of_words(shown[:3000], shown[3000:]) > 0.53
+    assert not any("None of the above" in row["candidate"] for row in formatted("cosmos_qa", rows))
+    assert not any("not enough" in row["candidate"] for row in formatted("quail", make("quail", 3000)))
+
+
+@pytest.mark.parametrize("name", sorted(CHOICES))
+def test_choices_come_in_either_order(name):
+    made = formatted(name, make(name, 1000))
+    assert 400 < sum(row["label"] for row in made) < 600 and all(len(row["choices"]) == 2 for row in made)
+    row = {"goal": "g", "sol1": "right", "sol2": "wrong", "label": 0}
+    for draw, label in ((lambda key: 0.2, 0), (lambda key: 0.8, 1)):
+        assert "right" in tasks.piqa(row, draw)["choices"][label] and tasks.piqa(row, draw)["label"] == label
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    """Every task's repository as it is laid out: a card that names configurations, or the parquet copy of one that needs a script."""
+    folder = tmp_path_factory.mktemp("hub")
+    cards = collections.defaultdict(list)
+    for name, about in tasks.TASKS.items():
+        repository = folder / "datasets" / about["hub"]
+        files = []
+        for seed, which in enumerate(("train", "test")):
+            path = f"{about['config'] or 'data'}/{about[which]}-00000-of-00001.parquet"
+            if about["revision"]:
+                path = f"{about['folder'] or 'default'}/{about[which]}/0000.parquet"
+            (repository / path).parent.mkdir(parents=True, exist_ok=True)
+            datasets.Dataset.from_list(make(name, 400 - 200 * seed, seed)).to_parquet(repository / path)
+            files.append({"split": about[which], "path": path})
+        if not about["revision"]:
+            cards[repository].append({"config_name": about["config"] or "default", "data_files": files})
+    for repository, configs in cards.items():
+        (repository / "README.md").write_text(f"---\n{json.dumps({'configs': configs})}\n---\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def prepared(hub, tmp_path_factory):
+    """prepare_data's main for each task in one process, as its imports take seconds; {task: folder}, what it printed."""
+    out = tmp_path_factory.mktemp("prepared")
+    code = f"import prepare_data, tasks\nfor task in tasks.TASKS: prepare_data.main(task, {str(out)!r} + '/' + task, max_train=60)"
+    with Hub(hub) as served:
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
+                              env={**os.environ, "HF_ENDPOINT": served.url, "HF_HUB_OFFLINE": "", "HF_HOME": str(out / "cache")})
+    assert done.returncode == 0, done.stderr
+    assert "has 400 rows, where 11,679 were expected" in done.stderr
+    return out
+
+
+@pytest.mark.parametrize("name", tasks.TASKS)
+def test_each_task_is_prepared_from_the_hub(prepared, name):
+    splits = {split: read(prepared / name / f"{split}.jsonl") for split in SPLITS}
+    for rows in splits.values():
+        assert len(rows) >= 10 and 2 * sum(row["label"] for row in rows) == len(rows)
+        assert {tuple(row) for row in rows} == {("id", "choices" if name in CHOICES else "text", "label")}
+    about = json.loads((prepared / name / "task.json").read_text())
+    assert about["licence"] == tasks.TASKS[name]["licence"] and len(about["label_words"]) == 2
+    ids = [row["id"] for rows in splits.values() for row in rows]
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("name", ["cosmos_qa", "dream", "multirc", "mc_taco", "piqa", "anthropic_hh", "social_i_qa"])
+def test_what_rows_share_stays_on_one_side(prepared, name):
+    begins = []
+    for split in SPLITS:
+        texts = [row.get("text") or row["choices"][0] for row in read(prepared / name / f"{split}.jsonl")]
+        begins.append({" ".join(text.removeprefix("Human: ").removeprefix("Goal: ").removeprefix("M: ").split()[:8]) for text in texts})
+    assert not (begins[0] & begins[1] or begins[0] & begins[2] or begins[1] & begins[2])
+
+
+@pytest.mark.parametrize("name, change, complaint", [
+    ("social_i_qa", lambda row: {**row, "label": "0"}, "row 0: label should be one of '1', '2', '3', not '0'"),
+    ("sciq", lambda row: {key: value for key, value in row.items() if key != "support"}, "column support was expected and is not there"),
+    ("openbookqa", lambda row: {**row, "answerKey": "F"}, "row 0 is not as expected"),
+    ("boolq", lambda row: {**row, "answer": "yes"}, "answer should be one of False, True, not 'yes'"),
+])
+def test_another_schema_is_one_line(name, change, complaint, monkeypatch):
+    rows = [change(row) for row in make(name, 30)]
+    monkeypatch.setattr(readers, "load", lambda *_, **__: datasets.Dataset.from_list(rows))
+    with pytest.raises(SystemExit, match=complaint):
+        list(readers.read_task({"name": name, **tasks.TASKS[name]}, 0, 0))
+
+
+def test_the_list_shows_every_task():
+    _, printed, _ = command("prepare_data.py", "--list")
+    assert all(f"\n{name} " in printed for name in tasks.TASKS) and "CC-BY-NC-3.0" in printed
+
+
+def test_phrases_of_a_sentence_stay_with_it():
+    rows = [{"text": text, "keys": [text]} for text in ("a warm and funny film", "warm and funny", "funny", "a dull film", "dull")]
+    prepare_data.attach_phrases(rows)
+    kept, _ = prepare_data.by_group([{**row, "label": 0} for row in rows], [])
+    assert [row["group"] for row in kept] == [kept[0]["group"]] * 3 + [kept[3]["group"]] * 2 and kept[0]["group"] != kept[3]["group"]
+
+
+@pytest.mark.parametrize("name", ["twitter_sentiment", "sciq", "anthropic_hh"])
+def test_a_text_a_question_and_a_choice_go_through_the_whole_line(prepared, tiny, tmp_path, name):
+    import evaluate_pgr
+    import label_weak
+    import train_strong
+    import train_weak
+
+    data, seed = prepared / name, tmp_path / "results" / "seed0"
+    test, task = f"{data}/test.jsonl", f"{data}/task.json"
+    recipe = {"task": task, "epochs": 1, "batch_size": 16}
+    train_weak.main(str(tiny["bert"]), f"{data}/weak_train.jsonl", test, f"{seed}/weak_a", **recipe)
+    label_weak.main(f"{seed}/weak_a/model", f"{data}/transfer.jsonl", f"{seed}/labels_a")
+    train_strong.main(str(tiny["llama"]), f"{data}/transfer.jsonl", test, f"{seed}/ceiling_b", **recipe)
+    for loss in ("xent", "conf"):
+        train_strong.main(str(tiny["llama"]), f"{seed}/labels_a/labels.jsonl", test, f"{seed}/a-to-b_{loss}", loss, **recipe)
+    evaluate_pgr.main(str(tmp_path / "results"))
+    labels = read(seed / "labels_a" / "labels.jsonl")
+    assert {tuple(row) for row in labels} == {("id", "choices" if name in CHOICES else "text", "probs")}
+    report = json.loads((tmp_path / "results" / "report.json").read_text())
+    assert [student["name"] for student in report["students"]] == ["xent", "conf"] and report["examples"] == len(read(test))

@@ -62,9 +62,9 @@ def test_up_to_date_means_same_arguments_inputs_code_and_outputs(tmp_path):
     fresh = lambda *flags: "up to date" not in command(here / "prepare_data.py", data, f"--out={out}", *flags)[1]
     assert fresh() and not fresh()
     assert fresh("--max_test=4") and fresh()  # an argument
-    edit(here / "prepare_data.py", "def uniform(*key):", "# a remark\n\n\ndef uniform(*key):")
+    edit(here / "readers.py", "def uniform(*key):", "# a remark\n\n\ndef uniform(*key):")
     assert not fresh()
-    edit(here / "prepare_data.py", "2**48", "2**48 * 1")
+    edit(here / "readers.py", "2**48", "2**48 * 1")
     assert fresh() and not fresh()
     write(data, rows(62))
     assert fresh() and not fresh()

@@ -62,4 +62,45 @@ def bootstrap(logits, weak_probs, step_frac, beta=None, hard=False):
     return cross_entropy(logits, beta * weak_probs + (1 - beta) * own)
 
 
-LOSSES = {"xent": xent, "conf": conf, "bootstrap": bootstrap}
+def product(logits, weak_probs, step_frac, alpha=1.0, beta=1.0):
+    """Target: both opinions multiplied, p^beta q^alpha, to sum 1, no gradient through it; CE(p, target). openai/weak-to-strong."""
+    target = (beta * logits.log_softmax(1) + alpha * weak_probs.clamp(min=1e-8).log()).softmax(1).detach()  # (B, 2)
+    return cross_entropy(logits, target)
+
+
+def reverse_ce(logits, weak_probs, step_frac):
+    """CE(q, p): the student avoids what the supervisor thinks unlikely. Xu et al. 2025, arXiv 2505.24313."""
+    return -(logits.softmax(1) * weak_probs.clamp(min=1e-8).log()).sum(1).mean()
+
+
+def reverse_kl(logits, weak_probs, step_frac):
+    """KL(p, q): as reverse_ce, and the student stays unsure where it may. Yao et al. 2025, arXiv 2502.11107."""
+    return (logits.softmax(1) * (logits.log_softmax(1) - weak_probs.clamp(min=1e-8).log())).sum(1).mean()
+
+
+def adaptconf(logits, weak_probs, step_frac, T=0.5):
+    """(1-b) KL(q, p) + b CE(p, own class), where b weighs own class against supervisor's, for each example.
+
+    u = exp(CE(p, argmax p) / T), v = exp(CE(p, argmax q) / T), b = u / (u + v), no gradient. Guo et al. 2024, arXiv 2402.03749.
+    """
+    log_p = logits.log_softmax(1)  # (B, 2)
+    own, weak = (-log_p.gather(1, of.argmax(1, keepdim=True)).squeeze(1) for of in (logits, weak_probs))  # (B,), (B,)
+    b = (own / T - weak / T).sigmoid().detach()  # u / (u + v)
+    divergence = (torch.special.xlogy(weak_probs, weak_probs) - weak_probs * log_p).sum(1)  # KL(q, p)
+    return ((1 - b) * divergence + b * own).mean()
+
+
+def entropy(logits, weak_probs, step_frac, alpha=0.5, warmup=0.2):
+    """conf towards the student's own soft predictions: CE(p, (1-a) q + a p), no gradient through the target. EleutherAI/w2s."""
+    a = alpha * min(1.0, step_frac / warmup) if warmup else alpha
+    return cross_entropy(logits, (1 - a) * weak_probs + a * logits.softmax(1).detach())
+
+
+def window(logits, weak_probs, step_frac, r=0.15):
+    """CE(p, q) of the examples of which the student is unsure, max p < 0.5 + r; their sum divided by the batch. EleutherAI/w2s."""
+    unsure = logits.softmax(1).amax(1) < 0.5 + r  # (B,)
+    return -((weak_probs * logits.log_softmax(1)).sum(1) * unsure).mean()
+
+
+LOSSES = {"xent": xent, "conf": conf, "bootstrap": bootstrap, "product": product, "reverse_ce": reverse_ce, "reverse_kl": reverse_kl,
+          "adaptconf": adaptconf, "entropy": entropy, "window": window}

@@ -54,7 +54,7 @@ def main(
         train, test = ([row for row in readers.read_task(about, which, seed)] for which in (0, 1))
     elif local or "/" in task:
         about = {"name": Path(task).stem, "source": task if not local else Path(task).name, **stage.read_task(beside)}
-        splits = [readers.read_local(task), []] if local else readers.read_hub(task, config or None)
+        splits = [readers.read_local(task), []] if local else readers.read_hub(task, config or None, label, seed)
         train, test = readers.own_rows(splits, text, [c for c in choices.split(",") if c], label, group, about)
     else:
         near = difflib.get_close_matches(task, tasks.TASKS, 1)
@@ -154,10 +154,12 @@ def sample(rows, most, seed):
     strata = {}
     for row in rows:  # {stratum: {class: {kind: rows}}}
         strata.setdefault(row.get("stratum"), ({}, {}))[row["label"]].setdefault(row.get("kind"), []).append(row)
-    pairs = [pair for classes in strata.values() for pair in zip(*(
-        [row for turn in zip(*kinds.values()) for row in turn] for kinds in classes))]  # the kinds of a class take turns
-    pairs.sort(key=lambda pair: uniform(seed, "order", content(pair[0])))
-    kept = {row["id"] for pair in pairs[:most // 2] for row in pair}
+    pairs = []
+    for classes in strata.values():  # the kinds of a class take turns; strata are mixed in proportion to their size
+        found = list(zip(*([row for turn in zip(*kinds.values()) for row in turn] for kinds in classes)))
+        pairs += [((k + 0.5) / len(found), pair) for k, pair in enumerate(found)]
+    pairs.sort(key=lambda numbered: numbered[0])
+    kept = {row["id"] for _, pair in pairs[:most // 2] for row in pair}
     return [{key: row[key] for key in ("id", "text", "choices", "label") if key in row} for row in rows if row["id"] in kept]
 
 

@@ -40,11 +40,7 @@ def read_task(about, which, seed):
         stage.refuse(f"{where}: column {', '.join(sorted(missing))} was expected and is not there; there is {', '.join(data.column_names)}")
     if len(data) != about["sizes"][which]:
         stage.warn(f"{where} has {len(data):,} rows, where {about['sizes'][which]:,} were expected: is it still the same dataset?")
-    if len(data) > MOST_ROWS:
-        import numpy
-
-        data = data.select(numpy.sort(numpy.random.default_rng(seed).permutation(len(data))[:MOST_ROWS]))
-    for number, row in enumerate(data.select_columns(about["columns"]).to_list()):  # row by row a dataset is three times slower
+    for number, row in drawn(data.select_columns(about["columns"]), seed):
         if about["labels"] and row[about["labels"][0]] not in about["labels"][1]:
             column, allowed = about["labels"]
             stage.refuse(f"{where}, row {number}: {column} should be one of {', '.join(map(repr, sorted(allowed, key=str)))}, "
@@ -56,13 +52,24 @@ def read_task(about, which, seed):
             stage.refuse(f"{where}, row {number} is not as expected ({type(error).__name__}: {error}): {str(row)[:200]}")
 
 
-def read_hub(name, config):
+def drawn(data, seed):
+    """(number, row) of a dataset, or of MOST_ROWS rows of a larger one."""
+    numbers = range(len(data))
+    if len(data) > MOST_ROWS:
+        import numpy
+
+        numbers = numpy.sort(numpy.random.default_rng(seed).permutation(len(data))[:MOST_ROWS])
+        data = data.select(numbers)
+    return zip(numbers, data.to_list())  # row by row would take three times as long
+
+
+def read_hub(name, config, label, seed):
     """[train, test] of a dataset of the hub, each [(where, row)]; no test rows if it has none with labels."""
     data = load(name, config)
     if "train" not in data:
         stage.refuse(f"{name} has no split named train; it has {', '.join(data)}")
-    splits = ["train", *[split for split in ("test", "validation") if split in data][:1]]
-    found = [[(f"{name}, {split}, row {number}", row) for number, row in enumerate(data[split])] for split in splits]
+    splits = ["train", *[split for split in ("test", "validation") if split in data and data[split][0].get(label) not in (-1, "", None)][:1]]
+    found = [[(f"{name}, {split}, row {number}", row) for number, row in drawn(data[split], seed)] for split in splits]
     return found if len(found) == 2 else [*found, []]
 
 
@@ -114,8 +121,10 @@ def read_local(path):
 
 def own_rows(splits, text, choices, label, group, about):
     """Rows of one's own data, [(where, row)] a split, in the form that a formatter gives; two labels of any type become 0 and 1."""
-    prompt, words = about.get("prompt", "{text}"), about.get("label_words")
-    pairs = "choices" in splits[0][0][1] if splits[0] and not choices else bool(choices)
+    prompt = about.get("prompt", "{text}")
+    if not splits[0]:
+        stage.refuse(f"{about['source']} has no rows")
+    pairs = bool(choices) or "choices" in splits[0][0][1]
     columns = [label, *(choices or ["choices" if pairs else text]), *([group] if group else [])]
     values, ids, texts, made = {}, {}, {}, []
     for rows in splits:
@@ -145,13 +154,11 @@ def own_rows(splits, text, choices, label, group, about):
             made[-1].append({"id": same_id, **({"choices": shown} if pairs else {"text": shown[0]}), "label": row[label],
                              "keys": [*(content if pairs else [content]), *([f"{group} {row[group]}"] if group else [])]})
     if len(values) < 2:
-        stage.refuse(f"{about['source']}: {label} is {next(iter(values), 'nothing')!r} everywhere; two classes are needed")
+        stage.refuse(f"{about['source']}: {label} is {next(iter(values))!r} everywhere; two classes are needed")
     classes = sorted(values, key=lambda value: (str(type(value)), value))
     if classes != [0, 1] or bool in map(type, classes):
         print(f"{label}: " + ", ".join(f"{value!r} is class {number}" for number, value in enumerate(classes)))
     for rows in made:
         for row in rows:
             row["label"] = classes.index(row["label"])
-    if not words:
-        about.pop("label_words", None)
     return made

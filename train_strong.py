@@ -34,8 +34,8 @@ def main(
     fsdp=False,          # spread a model that does not fit on one GPU over the processes of torchrun
     save_minutes=10.0,   # save the state of training so often; a rerun goes on from it
 ):
-    code = [__file__, "training.py", "classifier.py"] + ["probe.py"] * linear_probe
-    run = stage.start(locals(), inputs=["model", "labels", "test", "task"], code=code, loss=loss)
+    run = stage.start(locals(), code=[__file__, "training.py", "classifier.py"] + ["probe.py"] * linear_probe,
+                      inputs=["model", "labels", "test", "task"], loss=loss)
     if not run:
         return
     loss_name, parameters = stage.parse_loss(loss)

@@ -32,8 +32,8 @@ def main(
     fsdp=False,          # spread a model that does not fit on one GPU over the processes of torchrun
     save_minutes=10.0,   # save the state of training so often; a rerun goes on from it
 ):
-    code = [__file__, "training.py", "classifier.py"] + ["probe.py"] * linear_probe
-    run = stage.start(locals(), inputs=["model", "train", "test", "task"], code=code, loss="xent")
+    run = stage.start(locals(), code=[__file__, "training.py", "classifier.py"] + ["probe.py"] * linear_probe,
+                      inputs=["model", "train", "test", "task"], loss="xent")
     if not run:
         return
     train_rows = stage.read_jsonl(train, "id", "text|choices", "label")

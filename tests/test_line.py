@@ -1,5 +1,6 @@
 """The whole line through run_all.sh, on tiny models."""
 
+import inspect
 import json
 import re
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 import pytest
 from conftest import command, read, rows, write
 from test_stage import edit, project
+
+import train_strong
+import train_weak
 
 TRAINING = ["--epochs=8", "--batch_size=8", "--lr=5e-3"]
 
@@ -37,6 +41,7 @@ def test_every_stage_leaves_what_the_next_one_needs(line):
         lines = read(line.seed / name / "predictions.jsonl")
         assert [(row["id"], row["label"]) for row in lines] == [(row["id"], row["label"]) for row in test]
         run = json.loads((line.seed / name / "run.json").read_text())
+        assert set(run["args"]) | set(run["inputs"]) == set(inspect.signature({"weak": train_weak}.get(name[:4], train_strong).main).parameters)
         right = sum((row["probs"][1] > 0.5) == row["label"] for row in lines) / len(lines)
         assert run["metrics"]["accuracy"] == pytest.approx(right) and run["versions"]["torch"] and "loss_source" in run
         examples = len(read(line.data / ("weak_train.jsonl" if "weak_" in name else "transfer.jsonl")))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import ROOT
 
-from losses import LOSSES, bootstrap, conf, harden, xent
+from losses import LOSSES, adaptconf, bootstrap, conf, entropy, harden, product, reverse_ce, reverse_kl, window, xent
 
 LN3 = math.log(3)  # logits (0, ln 3) give p = (1/4, 3/4)
 LOGITS = torch.tensor([[0.0, 0.0], [0.0, LN3]])
@@ -57,6 +57,52 @@ def test_conf():
     # halfway through the warm-up a = 0.25: row 2 has target (3/16, 13/16), -(3/16 ln 1/4 + 13/16 ln 3/4) = 0.493672
     assert conf(LOGITS, WEAK, 0.1).item() == pytest.approx((H_HALF + 0.493672) / 2, abs=1e-6)
     assert conf(LOGITS, WEAK, 0.0).item() == xent(LOGITS, WEAK, 0.0).item()
+
+
+P14, HALF, SURE = LOGITS[1:], torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]])  # one example, p = (1/4, 3/4)
+LN4, LN43 = math.log(4), math.log(4 / 3)  # -ln 1/4, -ln 3/4
+
+
+def test_product():
+    # p q = (1/8, 3/8), to sum 1 (1/4, 3/4): the supervisor that says nothing changes nothing
+    assert product(P14, HALF, 0).item() == pytest.approx(H_QUARTER, abs=1e-6)
+    # q = (3/4, 1/4): p q = (3/16, 3/16), target (1/2, 1/2): (ln 4 + ln 4/3) / 2
+    assert product(P14, torch.tensor([[0.75, 0.25]]), 0).item() == pytest.approx((LN4 + LN43) / 2, abs=1e-6)
+    # alpha 2: p q^2 = (9/64, 3/64), target (3/4, 1/4)
+    assert product(P14, torch.tensor([[0.75, 0.25]]), 0, alpha=2).item() == pytest.approx(0.75 * LN4 + 0.25 * LN43, abs=1e-6)
+
+
+def test_reverse():
+    # -(1/4 ln 1/2 + 3/4 ln 1/2) = ln 2; less the student's entropy
+    assert reverse_ce(P14, HALF, 0).item() == pytest.approx(H_HALF)
+    assert reverse_kl(P14, HALF, 0).item() == pytest.approx(H_HALF - H_QUARTER, abs=1e-6)
+    assert reverse_kl(LOGITS, WEAK, 0).item() == pytest.approx(0, abs=1e-6)  # p = q
+    assert reverse_ce(P14, SURE, 0).item() == pytest.approx(0.75 * 8 * math.log(10), rel=1e-5)  # q1 = 0 counts as 1e-8
+
+
+def test_adaptconf():
+    # q = (1, 0): own class 1, CE ln 4/3; supervisor's class 0, CE ln 4. T 0.5: u = (4/3)^2, v = 16, b = u / (u + v) = 1/10
+    # KL(q, p) = ln 4: 9/10 ln 4 + 1/10 ln 4/3
+    assert adaptconf(P14, SURE, 0).item() == pytest.approx(0.9 * LN4 + 0.1 * LN43, abs=1e-6)
+    # T 1: u = 4/3, v = 4, b = 1/4
+    assert adaptconf(P14, SURE, 0, T=1).item() == pytest.approx(0.75 * LN4 + 0.25 * LN43, abs=1e-6)
+    # of one mind, b = 1/2: half of KL(q, p) = 0 and half of ln 4/3
+    assert adaptconf(P14, WEAK[1:], 0).item() == pytest.approx(LN43 / 2, abs=1e-6)
+
+
+def test_entropy():
+    # a = 0.5: target 1/2 (1, 0) + 1/2 (1/4, 3/4) = (5/8, 3/8); halfway through the warm-up a = 0.25: (13/16, 3/16)
+    assert entropy(P14, SURE, 1.0).item() == pytest.approx(5 / 8 * LN4 + 3 / 8 * LN43, abs=1e-6)
+    assert entropy(P14, SURE, 0.1).item() == pytest.approx(13 / 16 * LN4 + 3 / 16 * LN43, abs=1e-6)
+    leaf = P14.clone().requires_grad_()
+    entropy(leaf, SURE, 1.0).backward()
+    assert leaf.grad.flatten().tolist() == pytest.approx([1 / 4 - 5 / 8, 3 / 4 - 3 / 8])  # p - target
+
+
+def test_window():
+    # of p = (1/2, 1/2) and (1/4, 3/4) only the first is unsure; its CE of ln 2 divided by two examples
+    assert window(LOGITS, WEAK, 0).item() == pytest.approx(H_HALF / 2)
+    assert window(LOGITS, WEAK, 0, r=0.3).item() == pytest.approx((H_HALF + H_QUARTER) / 2)
 
 
 def test_conf_without_alpha_is_xent_to_the_bit():

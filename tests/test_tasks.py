@@ -98,12 +98,15 @@ def hub(tmp_path_factory):
 def prepared(hub, tmp_path_factory):
     """prepare_data's main for each task in one process, as its imports take seconds; {task: folder}, what it printed."""
     out = tmp_path_factory.mktemp("prepared")
-    code = f"import prepare_data, tasks\nfor task in tasks.TASKS: prepare_data.main(task, {str(out)!r} + '/' + task, max_train=60)"
+    code = f"import prepare_data, tasks\nfor task in tasks.TASKS: prepare_data.main(task, {str(out)!r} + '/' + task, max_train=60)\n" \
+           f"prepare_data.main('aps/super_glue', {str(out / 'own')!r}, text='sentence1', label='label', group='word', config='wic')\n" \
+           f"prepare_data.main('google/boolq', {str(out / 'named')!r}, text='question', label='answer')"
     with Hub(hub) as served:
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
                               env={**os.environ, "HF_ENDPOINT": served.url, "HF_HUB_OFFLINE": "", "HF_HOME": str(out / "cache")})
     assert done.returncode == 0, done.stderr
     assert "has 400 rows, where 11,679 were expected" in done.stderr
+    assert "answer: False is class 0, True is class 1" in done.stdout
     return out
 
 
@@ -117,6 +120,14 @@ def test_each_task_is_prepared_from_the_hub(prepared, name):
     assert about["licence"] == tasks.TASKS[name]["licence"] and len(about["label_words"]) == 2
     ids = [row["id"] for rows in splits.values() for row in rows]
     assert len(set(ids)) == len(ids)
+
+
+def test_any_dataset_of_the_hub_by_its_columns(prepared):
+    words = {row["sentence1"]: row["word"] for row in make("wic", 400, 0) + make("wic", 200, 1)}
+    found = [{words[row["text"]] for row in read(prepared / "own" / f"{split}.jsonl")} for split in SPLITS]
+    assert all(found) and not (found[0] & found[1] or found[0] & found[2] or found[1] & found[2])
+    assert {row["text"] for row in read(prepared / "own" / "test.jsonl")} <= {row["sentence1"] for row in make("wic", 200, 1)}
+    assert read(prepared / "named" / "test.jsonl")
 
 
 @pytest.mark.parametrize("name", ["cosmos_qa", "dream", "multirc", "mc_taco", "piqa", "anthropic_hh", "social_i_qa"])
@@ -144,6 +155,25 @@ def test_another_schema_is_one_line(name, change, complaint, monkeypatch):
 def test_the_list_shows_every_task():
     _, printed, _ = command("prepare_data.py", "--list")
     assert all(f"\n{name} " in printed for name in tasks.TASKS) and "CC-BY-NC-3.0" in printed
+
+
+def test_kinds_take_equal_parts_and_strata_are_balanced_at_every_size():
+    rows = [{"text": f"{label}{kind}{i}", "id": f"{label}{kind}{i}", "label": label, "kind": kind}
+            for label, kind, n in ((1, "entailed", 90), (0, "neutral", 80), (0, "contradicted", 40)) for i in range(n)]
+    for most, expected in ((1000, (40, 40, 80)), (40, (10, 10, 20))):
+        found = collections.Counter(row["id"].strip("0123456789") for row in prepare_data.sample(rows, most, 0))
+        assert (found["neutral"], found["contradicted"], found["entailed"]) == expected
+    rows = [{"text": f"{label}{stratum}{i}", "id": f"{label}.{stratum}.{i}", "label": label, "stratum": stratum}
+            for label, stratum, n in ((0, "a", 50), (1, "a", 9), (0, "b", 20), (1, "b", 40)) for i in range(n)]
+    for most, size in ((1000, 58), (20, 20)):
+        found = collections.Counter(row["id"].rsplit(".", 1)[0] for row in prepare_data.sample(rows, most, 0))
+        assert sum(found.values()) == size and all(found[f"0.{s}"] == found[f"1.{s}"] for s in "ab")
+
+
+def test_of_several_rows_about_one_question_one_is_kept():
+    rows = [{"text": f"{q} {i}", "question": f"q{q}", "label": int(i == 0)} for q in range(400) for i in range(5)]
+    kept = prepare_data.one_per_question(rows, 0)
+    assert len(kept) == 400 and 160 < sum(row["label"] for row in kept) < 240  # a fifth of the rows are right, half of those kept
 
 
 def test_phrases_of_a_sentence_stay_with_it():

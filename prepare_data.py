@@ -39,23 +39,26 @@ def main(
         return print_tasks()
     if not task or not out:
         stage.refuse("a task and --out are needed; --list shows the public tasks, --help all flags")
-    local = os.path.exists(task) or Path(task).suffix in readers.FORMATS
+    if min(max_train, max_test) < 2:
+        stage.refuse("--max_train and --max_test must be 2 or more: one example of each class")
+    local = task not in tasks.TASKS and (os.path.exists(task) or Path(task).suffix in readers.FORMATS)
     beside = Path(task, "task.json") if os.path.isdir(task) else Path(task).with_name("task.json")
     beside = str(beside) if local and beside.is_file() else ""  # may stand beside a file of one's own
-    if local and os.path.abspath(Path(out)) in (os.path.abspath(Path(task).parent), os.path.abspath(task)):
-        stage.refuse(f"--out={out} holds {task} itself, which must not be written over; give another folder")
+    place = Path(out).resolve()
+    if local and (place == Path(task).resolve().parent or Path(task).resolve() in (place, *place.parents)):
+        stage.refuse(f"--out={out} holds {task} itself or lies in it, which must not be written over; give another folder")
     given = {"task": task, "out": out, "text": text, "choices": choices, "label": label, "group": group, "config": config,
              "max_train": max_train, "max_test": max_test, "seed": seed, "beside": beside}
-    run = stage.start(given, inputs=["task", "beside"], code=[__file__, "readers.py", "tasks.py"])
+    run = stage.start(given, inputs=["task", "beside"] if local else [], code=[__file__, "readers.py", "tasks.py"])
     if not run:
         return
-    if task in tasks.TASKS and not local:
+    if task in tasks.TASKS:
         about = {"name": task, **tasks.TASKS[task]}
         train, test = ([row for row in readers.read_task(about, which, seed)] for which in (0, 1))
     elif local or "/" in task:
         about = {"name": Path(task).stem, "source": task if not local else Path(task).name, **stage.read_task(beside)}
         splits = [readers.read_local(task), []] if local else readers.read_hub(task, config or None, label, seed)
-        train, test = readers.own_rows(splits, text, [c for c in choices.split(",") if c], label, group, about)
+        train, test = readers.own_rows(splits, text, [c for c in choices.split(",") if c], label, group, about, strict=local)
     else:
         near = difflib.get_close_matches(task, tasks.TASKS, 1)
         stage.refuse(f"unknown task {task}; " + (f"did you mean {near[0]}? " if near else "")
@@ -116,12 +119,11 @@ def by_group(train, test):
 
     labels = {}
     for row in train + test:
-        row["keys"] = sorted({alike(key) for key in row["keys"] if key.strip()})
+        row["keys"] = sorted({alike(key) for key in row["keys"] if key.strip()}) or [same(content(row))]
         for key in row["keys"]:
             low, high = sorted((root(row["keys"][0]), root(key)))
             parent[high] = low  # the least key names the group, whatever the order of the rows
-        if "text" in row:  # two choices may come in either order
-            labels.setdefault(same(row["text"]), set()).add(row["label"])
+        labels.setdefault(same(content(row)), set()).add(row["choices"][row["label"]] if "choices" in row else row["label"])
     seen = {text for text, found in labels.items() if len(found) > 1}
     for rows in (test, train):
         kept = []
@@ -129,7 +131,8 @@ def by_group(train, test):
             row["group"] = root(row.pop("keys")[0])
             if same(content(row)) not in seen:
                 seen.add(same(content(row)))
-                kept.append({**row, "id": str(row.get("id") or hashlib.sha256(content(row).encode()).hexdigest()[:12])})
+                own_id = row.get("id")
+                kept.append({**row, "id": hashlib.sha256(content(row).encode()).hexdigest()[:12] if own_id is None else str(own_id)})
         rows[:] = kept
     held_out = {row["group"] for row in test}
     return [row for row in train if row["group"] not in held_out], test

@@ -41,13 +41,13 @@ def read_task(about, which, seed):
     if len(data) != about["sizes"][which]:
         stage.warn(f"{where} has {len(data):,} rows, where {about['sizes'][which]:,} were expected: is it still the same dataset?")
     for number, row in drawn(data.select_columns(about["columns"]), seed):
-        if about["labels"] and row[about["labels"][0]] not in about["labels"][1]:
-            column, allowed = about["labels"]
-            stage.refuse(f"{where}, row {number}: {column} should be one of {', '.join(map(repr, sorted(allowed, key=str)))}, "
-                         f"not {row[column]!r}")
         try:
+            if about["labels"] and row[about["labels"][0]] not in about["labels"][1]:
+                column, allowed = about["labels"]
+                stage.refuse(f"{where}, row {number}: {column} should be one of {', '.join(map(repr, sorted(allowed, key=str)))}, "
+                             f"not {row[column]!r}")
             if made := about["format"](row, lambda key: uniform(seed, about["name"], key)):
-                yield made
+                yield {**made, "label": int(made["label"])}
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             stage.refuse(f"{where}, row {number} is not as expected ({type(error).__name__}: {error}): {str(row)[:200]}")
 
@@ -68,9 +68,10 @@ def read_hub(name, config, label, seed):
     data = load(name, config)
     if "train" not in data:
         stage.refuse(f"{name} has no split named train; it has {', '.join(data)}")
-    splits = ["train", *[split for split in ("test", "validation") if split in data and data[split][0].get(label) not in (-1, "", None)][:1]]
-    found = [[(f"{name}, {split}, row {number}", row) for number, row in drawn(data[split], seed)] for split in splits]
-    return found if len(found) == 2 else [*found, []]
+    tests = [split for split in ("test", "validation") if len(data.get(split, [])) and data[split][0].get(label) not in (-1, "", None)]
+    found = [[(f"{name}, {split}, row {number}", {key: value for key, value in row.items() if key != "id"})  # may begin anew in each
+              for number, row in drawn(data[split], seed)] for split in ["train", *tests[:1]]]
+    return found if tests else [*found, []]
 
 
 def load(name, config, **which):
@@ -86,12 +87,20 @@ def load(name, config, **which):
 def read_table(path):
     """[(where, row)] of a .csv or .tsv file with a header line."""
     csv.field_size_limit(2**31 - 1)
+    rows = []
     try:
         with open(path, newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream, delimiter="\t" if str(path).endswith(".tsv") else ",", strict=True)
-            return [(f"{path}:{reader.line_num}", row) for row in reader]
-    except (OSError, ValueError, csv.Error) as error:
-        stage.refuse(f"{path}: not a table in UTF-8 with a header line ({error})")
+            for row in reader:
+                rows.append((f"{path}:{reader.line_num}", row))
+                if None in row:
+                    stage.refuse(f"{path}:{reader.line_num}: more cells than the header names; "
+                                 "a text that holds the separator must stand in quotes")
+    except OSError as error:
+        stage.refuse(f"cannot read {path}: {error.strerror}")
+    except (ValueError, csv.Error) as error:
+        stage.refuse(f"{path}, after row {len(rows)}: not a table in UTF-8 with a header line ({error})")
+    return rows
 
 
 def read_parquet(path):
@@ -113,28 +122,34 @@ FORMATS = {".jsonl": read_jsonl, ".csv": read_table, ".tsv": read_table, ".parqu
 def read_local(path):
     """[(where, row)] of a file, or of all files in a folder."""
     files = sorted(Path(path).rglob("*")) if Path(path).is_dir() else [Path(path)]
-    known = [file for file in files if file.suffix in FORMATS]
+    known = [file for file in files if file.suffix in FORMATS and not file.is_dir()]
     if not known:
         stage.refuse(f"{path}: {', '.join(FORMATS)} files can be read; make it one of these")
     return [row for file in known for row in FORMATS[file.suffix](file)]
 
 
-def own_rows(splits, text, choices, label, group, about):
-    """Rows of one's own data, [(where, row)] a split, in the form that a formatter gives; two labels of any type become 0 and 1."""
+def own_rows(splits, text, choices, label, group, about, strict):
+    """Rows of one's own data, [(where, row)] a split, in the form that a formatter gives; two labels of any type become 0 and 1.
+
+    strict  rows without a text, and texts with both labels, end the stage; else, where nobody can mend them, they are left out
+    """
     prompt = about.get("prompt", "{text}")
     if not splits[0]:
         stage.refuse(f"{about['source']} has no rows")
-    pairs = bool(choices) or "choices" in splits[0][0][1]
+    first = splits[0][0][1]
+    pairs = bool(choices) or (text not in first and "choices" in first)
     columns = [label, *(choices or ["choices" if pairs else text]), *([group] if group else [])]
     values, ids, texts, made = {}, {}, {}, []
     for rows in splits:
         made.append([])
         for where, row in rows:
             for column in columns:
-                if row.get(column) is None:
+                if column not in row or strict and row[column] is None:
                     has = ", ".join(str(key) for key in row if key is not None) or "nothing"
                     stage.refuse(f"{where}: {column} is missing; the row has {has}. --text, --label, --choices and --group name columns")
             content = [row[column] for column in choices] if choices else row["choices"] if pairs else row[text]
+            if not strict and not all(isinstance(part, str) and part.strip() for part in (content if pairs else [content])):
+                continue
             stage.check(where, "choices" if pairs else "text", content)
             try:
                 values.setdefault(row[label], where)
@@ -149,13 +164,15 @@ def own_rows(splits, text, choices, label, group, about):
                 stage.refuse(f"{where}: id {same_id} stands at {ids[str(same_id)]} already; ids must differ")
             shown = [prompt.replace("{text}", part.strip()) for part in (content if pairs else [content])]
             other, its_label = texts.setdefault(same("\n".join(shown)), (where, row[label]))
-            if its_label != row[label]:
+            if strict and its_label != row[label]:
                 stage.refuse(f"{other} and {where} are the same text with different labels; leave one of them out")
             made[-1].append({"id": same_id, **({"choices": shown} if pairs else {"text": shown[0]}), "label": row[label],
-                             "keys": [*(content if pairs else [content]), *([f"{group} {row[group]}"] if group else [])]})
+                             "keys": [*(content if pairs else [content]), *([f"{group} {row[group]}"] if group and str(row[group] or "").strip() else [])]})
     if len(values) < 2:
         stage.refuse(f"{about['source']}: {label} is {next(iter(values))!r} everywhere; two classes are needed")
     classes = sorted(values, key=lambda value: (str(type(value)), value))
+    if set(choices) == set(values):
+        classes = choices  # a label that names the column of the right choice
     if classes != [0, 1] or bool in map(type, classes):
         print(f"{label}: " + ", ".join(f"{value!r} is class {number}" for number, value in enumerate(classes)))
     for rows in made:

@@ -16,13 +16,17 @@ import re
 
 def answer(draw, context, question, right, wrong, keys, never=None):
     """A question with the right answer or, as likely, one of the wrong ones. `never`: an option whose words give the label away."""
-    wrong = [option for option in wrong if option not in (right, never)]
-    if right == never or not wrong:
+    wrong = [option for option in wrong if plain(option) not in (plain(right), never)]
+    if plain(right) == never or not wrong:
         return None
     u = draw(f"{context}|{question}")
     candidate = right if u >= 0.5 else wrong[int(2 * u * len(wrong))]
     text = (f"{context}\n\n" if context else "") + f'Question: {question}\nIs the answer "{candidate}"?'
     return {"text": text, "label": int(u >= 0.5), "keys": keys, "candidate": candidate}
+
+
+def plain(text):
+    return text.lower().strip(" .")
 
 
 def pair(draw, about, right, wrong, keys, form):
@@ -37,7 +41,7 @@ def boolq(row, draw):
 
 def cosmos_qa(row, draw):
     options = [row[f"answer{n}"] for n in range(4)]
-    return answer(draw, row["context"], row["question"], options[row["label"]], options, [row["context"]], "None of the above choices .")
+    return answer(draw, row["context"], row["question"], options[row["label"]], options, [row["context"]], "none of the above choices")
 
 
 def dream(row, draw):
@@ -46,7 +50,8 @@ def dream(row, draw):
 
 
 def ethics_justice(row, draw):
-    stem = re.split(r" (?:because|so) ", row["scenario"])[0]  # rows come in families that begin alike
+    begins = re.match(r"(?:\S+ ){4,}?(?=because |so )", row["scenario"])  # rows come in families that begin alike
+    stem = begins[0] if begins else row["scenario"]
     return {"text": f"{row['scenario']}\nIs this reasonable?", "label": row["label"], "keys": [stem], "question": stem}
 
 
@@ -142,8 +147,10 @@ def wic(row, draw):
 
 
 def twitter_sentiment(row, draw):
-    return {"text": f"Tweet: {row['text'].strip()}\nSentiment:", "label": row["label"],
-            "keys": [re.sub(r"@\w+|https?://\S+", " ", row["text"])]}
+    bare = re.sub(r"@\w+|https?://\S+", " ", row["text"])
+    if not bare.strip():
+        return None
+    return {"text": f"Tweet: {row['text'].strip()}\nSentiment:", "label": row["label"], "keys": [bare]}
 
 
 def amazon_polarity(row, draw):

@@ -98,6 +98,8 @@ def test_another_way_to_name_the_same_file_is_up_to_date(tmp_path):
 def test_never_writes_over_its_input(tmp_path):
     status, _, error = prepare(write(tmp_path / "test.jsonl", rows(60)), tmp_path, ok=False)
     assert status != 0 and "must not be written over" in error and len(read(tmp_path / "test.jsonl")) == 60
+    with pytest.raises(SystemExit, match="must not be written over"):
+        prepare_data.main(str(tmp_path), str(tmp_path / "a" / "b"))
 
 
 @pytest.mark.parametrize("task", ['[]', '{"prompt": "Review:"}', '{"label_words": ["a", "a"]}', '{"label_words": 1}', '{'])
@@ -147,6 +149,21 @@ def test_your_own_data_in_any_form_gives_the_same_splits(tmp_path, kind, capsys)
     assert hashlib.sha256((tmp_path / "data" / "test.jsonl").read_bytes()).hexdigest()[:8] == "cc63481e"  # the same of every form
 
 
+def test_a_label_that_names_the_right_choice(tmp_path, capsys):
+    made = [{"new": f"{row['text']} {i}", "base": row["text"], "winner": ("new", "base")[i % 2]} for i, row in enumerate(rows(120))]
+    prepare_data.main(str(own(tmp_path, "csv", made)), str(tmp_path / "data"), choices="new,base", label="winner")
+    assert "winner: 'new' is class 0, 'base' is class 1" in capsys.readouterr().out
+    winner = {row["new"]: row[row["winner"]] for row in made}
+    for row in read(tmp_path / "data" / "test.jsonl"):
+        assert row["choices"][row["label"]] == winner[row["choices"][0]]
+
+
+def test_an_empty_cell_is_no_group(tmp_path):
+    made = [{**row, "author": ""} for row in rows(200)]
+    prepare_data.main(str(own(tmp_path, "csv", made)), str(tmp_path / "data"), group="author")
+    assert all(len(read(tmp_path / "data" / f"{name}.jsonl")) > 40 for name in SPLITS)
+
+
 def test_choices_of_your_own(tmp_path):
     made = [{"a": row["text"], "b": f"{row['text']} or not", "better": "b" if row["label"] else "a"} for row in rows(120)]
     prepare_data.main(str(own(tmp_path, "csv", made)), str(tmp_path / "one"), choices="a,b", label="better")
@@ -163,13 +180,24 @@ def test_choices_of_your_own(tmp_path):
     ({}, {"text": "body"}, "own.csv:2: body is missing; the row has text, label. --text, --label"),
     ({}, {"group": "author"}, "own.csv:2: author is missing"),
     ({}, {"choices": "a,b"}, "own.csv:2: a is missing"),
+    ({"text": "a, b"}, {"bare": True}, "own.csv:4: more cells than the header names"),
+    ({}, {"max_train": 1}, "--max_train and --max_test must be 2 or more"),
 ])
 def test_what_is_wrong_with_a_table_is_one_line(tmp_path, change, flags, complaint):
     made = rows(20)
     made[2] |= change
+    path = own(tmp_path, "csv", made)
+    if flags.pop("bare", False):
+        path.write_text(path.read_text().replace('"', ""))
     with pytest.raises(SystemExit) as refused:
-        prepare_data.main(str(own(tmp_path, "csv", made)), str(tmp_path / "data"), **flags)
+        prepare_data.main(str(path), str(tmp_path / "data"), **flags)
     assert complaint in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_pairs_that_contradict_each_other_are_left_out():
+    pair = lambda label, *choices: {"choices": list(choices), "label": label, "keys": ["k"]}
+    kept, _ = prepare_data.by_group([pair(0, "a", "b"), pair(0, "b", "a"), pair(1, "c", "d"), pair(0, "d", "c")], [])
+    assert [row["choices"] for row in kept] == [["c", "d"]]  # d is right in both of its rows
 
 
 def test_groups_are_joined_over_any_shared_key_and_kept_out_of_the_test_split():

@@ -152,6 +152,14 @@ def test_another_schema_is_one_line(name, change, complaint, monkeypatch):
         list(readers.read_task({"name": name, **tasks.TASKS[name]}, 0, 0))
 
 
+def test_rows_without_content_and_families_of_sentences():
+    assert tasks.twitter_sentiment({"text": "@pal http://t.co/x", "label": 1}, None) is None
+    keys = [tasks.ethics_justice({"scenario": text, "label": 1}, None)["keys"][0] for text in (
+        "I usually water the plants but I stopped because he moved.", "I usually water the plants but I stopped because he sang.",
+        "I was so tired because I ran.", "I was so glad because I won.")]
+    assert keys[0] == keys[1] and keys[2] != keys[3]
+
+
 def test_the_list_shows_every_task():
     _, printed, _ = command("prepare_data.py", "--list")
     assert all(f"\n{name} " in printed for name in tasks.TASKS) and "CC-BY-NC-3.0" in printed

@@ -17,7 +17,7 @@ import torch.distributed as dist
 import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
-from training import BF16, DEVICE, RANK, WORLD, batches, full_state, is_sharded, pieces, progress, shard, taking_part, train
+from training import BF16, DEVICE, RANK, WORLD, batches, fitting, full_state, is_sharded, pieces, progress, shard, taking_part, train
 
 transformers.logging.set_verbosity_error()  # a new head is news to transformers on every load; errors still show
 transformers.logging.disable_progress_bar()
@@ -164,13 +164,15 @@ def predict(model, tokenizer, texts, batch_size=32, compute=lambda *batch: forwa
     """
     model.eval()
     ids = encode(tokenizer, texts)
-    result = None
+    result, fits = None, batch_size
     bar = progress(sum(map(size, ids)), what)
     for batch in batches(torch.tensor([size(i) for i in ids]), batch_size * WORLD):
         piece = pieces(len(batch), batch_size)[0]
-        values = compute(model, [ids[i] for i in taking_part(batch, piece)], tokenizer.pad_token_id)[:len(piece)]
+        mine = taking_part(batch, piece)
+        values, fits = fitting(lambda n: torch.cat([compute(model, [ids[i] for i in part], tokenizer.pad_token_id)
+                                                    for part in mine.split(n)]), fits, model)
         result = torch.zeros(len(texts), values.shape[1]) if result is None else result
-        result[batch[piece]] = values.cpu()
+        result[batch[piece]] = values[:len(piece)].cpu()
         bar.update(sum(size(ids[i]) for i in batch))
     bar.close()
     if WORLD > 1:

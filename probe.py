@@ -13,6 +13,7 @@ name made of both, max_tokens and the code that computes them; what is there cos
 
 import functools
 import hashlib
+import importlib.metadata
 import os
 from pathlib import Path
 
@@ -20,7 +21,7 @@ import torch
 
 import source
 import stage
-from training import DEVICE, RANK, agreed, train
+from training import BF16, DEVICE, RANK, agreed, full_state, train
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weak-to-strong" / "features"
 
@@ -31,7 +32,9 @@ class Backbone:
     def __init__(self, model, label_words, head, max_tokens, fsdp, choices):
         self.arguments = model, label_words, head, 0, max_tokens, fsdp, choices  # one model for all seeds
         content = stage.fingerprint(model)["sha256"] if os.path.exists(model) else model
-        self.key = content, label_words, head, max_tokens, choices, source.code_of("classifier.py", "training.py", "probe.py")
+        versions = [importlib.metadata.version(name) for name in ("torch", "transformers")]
+        code = source.code_of("classifier.py", "training.py", "probe.py")
+        self.key = content, label_words, head, max_tokens, choices, DEVICE.type, BF16, versions, code
 
     @functools.cached_property
     def loaded(self):
@@ -46,7 +49,8 @@ class Backbone:
         model, _ = self.loaded
         state = {name: value.full_tensor() if hasattr(value, "full_tensor") else value
                  for name, value in classifier.head_of(model).state_dict().items()}
-        return {**state, "random": not (classifier.is_causal(model) and self.arguments[1] and self.arguments[2] == "words")}
+        _, words, head, *_ = self.arguments
+        return {**state, "random": head != "keep" and not (classifier.is_causal(model) and words and head == "words")}
 
     def features(self, texts):
         """What the head reads of N texts -> (N, H) float32."""
@@ -107,6 +111,10 @@ def save(head, backbone, folder):
     """The whole model with this head, as an ordinary Hugging Face folder."""
     import classifier
 
-    model, tokenizer = classifier.load(*backbone.arguments[:-2], choices=backbone.arguments[-1])
-    classifier.head_of(model).load_state_dict(head.state_dict())
-    classifier.save(model, tokenizer, folder)
+    model, tokenizer = backbone.loaded
+    weights = full_state(model)[0]  # of one that may be spread over the processes
+    if RANK == 0:
+        name = next(name for name, module in model.named_modules() if module is classifier.head_of(model))
+        weights |= {f"{name}.{key}": value.cpu() for key, value in head.state_dict().items()}
+        model.save_pretrained(folder, state_dict=weights)
+        tokenizer.save_pretrained(folder)

@@ -75,7 +75,10 @@ def cli(main):
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":
             raise
-        refuse("the GPU's memory does not suffice, even for one example at a time; try --checkpointing, or --fsdp on several GPUs")
+        refuse("the GPU's memory does not suffice; try --checkpointing, --fsdp on several GPUs, or --microbatch=1 with it")
+    distributed = sys.modules.get("torch.distributed")
+    if distributed and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def _value(name, default, text):
@@ -121,15 +124,16 @@ def lines(path, *keys):
 
 def numbered(path, *keys):
     """(line number, row) of each line of a JSON Lines file; see `lines`."""
-    number = 0
+    empty = True
     try:
         with open(path, "rb") as stream:
             for number, line in enumerate(stream, 1):
                 if not line.isspace():
+                    empty = False
                     yield number, _row(line, f"{path}:{number}", keys)
     except OSError as error:
         refuse(f"cannot read {path}: {error.strerror}")
-    if not number:
+    if empty:
         refuse(f"{path}: the file is empty")
 
 
@@ -202,6 +206,9 @@ def start(args, inputs, code, loss=None):
     code    files whose code decides the result; comments, blank lines and docstrings do not count
     loss    the loss used: of losses.py only that function counts, with what it calls
     """
+    for name, least in (("batch_size", 1), ("max_tokens", 1), ("epochs", 0), ("microbatch", 0), ("save_minutes", 0)):
+        if args.get(name, least) < least:
+            refuse(f"--{name}={args[name]}: {least} or more is needed")
     folder = Path(args["out"])
     done = _done(folder)
     found = [name for name in inputs if os.path.exists(args[name])]

@@ -7,6 +7,7 @@ the gradient is that of the whole batch on one device. This file knows nothing o
 and tqdm alone.
 """
 
+import contextlib
 import itertools
 import math
 import os
@@ -22,6 +23,8 @@ from tqdm import tqdm
 RANK, WORLD = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))  # torchrun sets them
 DEVICE = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if torch.cuda.is_available() else torch.device("cpu")
 if DEVICE.type == "cuda":
+    if DEVICE.index >= torch.cuda.device_count():
+        raise SystemExit(f"{torch.cuda.device_count()} GPUs for more processes: start as many as there are GPUs")
     torch.cuda.set_device(DEVICE)
     BF16 = torch.cuda.is_bf16_supported(including_emulation=False)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -30,8 +33,10 @@ if DEVICE.type == "cuda":
     torch.utils.deterministic.fill_uninitialized_memory = False
 else:  # without these instructions bf16 products are emulated, several times slower than float32
     BF16 = any(torch.cpu.get_capabilities().get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+BF16 = BF16 and os.environ.get("W2S_BF16") != "0"  # the tests compare float32
 if WORLD > 1:
     dist.init_process_group()  # NCCL between GPUs, gloo between CPUs
+    dist.all_reduce(torch.zeros(1, device=DEVICE))  # connects now, before training takes the memory
 
 
 def batches(lengths, size, generator=None):
@@ -57,13 +62,13 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
     microbatch    examples that a process computes at a time, 0 for all; changes memory and speed, not the result
     state         file for the state of training, saved every save_minutes and gone on from if it is there
 
-    Returns the curve, a dict a step: {"step", "loss", "lr"}. Same seed on the same machine, same bits, however often resumed.
+    Returns the curve, a dict a step: {"step", "loss", "lr"}. Same seed on the same machine, same bits (on a CPU), however often resumed.
     """
-    size = microbatch or batch_size
+    size = min(microbatch or batch_size, math.ceil(batch_size / WORLD))
     steps = epochs * math.ceil(len(lengths) / batch_size)
     warmup = max(1, steps // 4)  # long, since Adam's first steps are of full size however small the gradient
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, fused=True)
-    curve = load_state(state, model, optimizer) if state and os.path.exists(state) else []
+    curve = load_state(state, model, optimizer) if state and agreed(os.path.exists(state)) else []
     saved = time.monotonic()
     generator = torch.Generator().manual_seed(seed)
     order = itertools.chain.from_iterable(batches(lengths, batch_size, generator) for _ in range(epochs))
@@ -167,21 +172,36 @@ def full_state(model, *optimizers):
 
 
 def save_state(path, model, optimizer, curve):
-    """Writes the state of training, atomically."""
+    """Writes the state of training, atomically. Where it cannot be written training goes on without."""
     weights, moments = full_state(model, optimizer)
     if RANK == 0:
-        torch.save({"weights": weights, "moments": moments, "curve": curve, "random": torch.get_rng_state()}, f"{path}.partial")
-        os.replace(f"{path}.partial", path)
+        try:
+            torch.save({"weights": weights, "moments": moments, "curve": curve, "random": torch.get_rng_state()}, f"{path}.partial")
+            os.replace(f"{path}.partial", path)
+        except (OSError, RuntimeError) as error:
+            with contextlib.suppress(OSError):
+                os.remove(f"{path}.partial")
+            tqdm.write(f"the state of training could not be saved, it goes on without ({error})", file=sys.stderr)
 
 
+@torch.no_grad()
 def load_state(path, model, optimizer):
-    """Takes up the state of training; returns the curve so far."""
-    from torch.distributed.checkpoint.state_dict import StateDictOptions, set_state_dict
+    """Takes up the state of training; returns the curve so far. Each process takes its part of the file, a tensor at a time."""
+    state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    set_state_dict(model, optimizer, model_state_dict=state["weights"], optim_state_dict=state["moments"],
-                   options=StateDictOptions(full_state_dict=True))
-    torch.set_rng_state(state["random"])
+    def like(value, parameter):
+        if is_sharded(model) and value.dim():
+            return dist.tensor.distribute_tensor(value.to(DEVICE), parameter.device_mesh, parameter.placements)
+        return value.clone()
+
+    for name, own in model.state_dict().items():
+        own.copy_(like(state["weights"][name], own))
+    moments, parameters = state["moments"], dict(model.named_parameters())
+    optimizer.load_state_dict({
+        "state": {i: {key: like(value, parameter) for key, value in moments["state"][name].items()}
+                  for i, (name, parameter) in enumerate(parameters.items()) if name in moments["state"]},
+        "param_groups": [{**moments["param_groups"][0], "params": list(range(len(parameters)))}]})
+    torch.set_rng_state(state["random"].clone())
     return state["curve"]
 
 

@@ -21,6 +21,7 @@ TRAIN = ["train_strong.py", "--model=m", "--labels=l", "--test=t", "--out=o"]
     (TRAIN + ["--loss=conf:beta=1"], "conf has no parameter beta; it has alpha, warmup"),
     (TRAIN + ["--loss=conf:alpha"], "alpha should read like alpha=0.75"),
     (TRAIN + ["spare"], "unknown flag spare"),
+    (TRAIN + ["--batch_size=0"], "--batch_size=0: 1 or more is needed"),
     (TRAIN[:-1], "--out is missing"),
     (TRAIN, "cannot read l: No such file or directory"),
     (["run_all.sh", "a", "b", "c", "--seed=1"], "seeds and losses are given as SEEDS and LOSSES"),

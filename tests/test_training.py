@@ -122,6 +122,27 @@ def test_one_process_goes_on_after_a_kill_with_the_same_bits(tiny, tmp_path):
     assert {path.name for path in (tmp_path / "killed").iterdir()} == {"model", "predictions.jsonl", "curve.jsonl", "run.json"}
 
 
+def test_a_parameter_that_gets_no_gradient_is_no_hindrance_to_going_on(tmp_path):
+    inputs, targets = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)), torch.eye(2)[[0, 1] * 20]
+
+    def run(loss, state):
+        torch.manual_seed(0)
+        net = torch.nn.Linear(3, 2)
+        net.unused = torch.nn.Parameter(torch.zeros(2))
+        training.train(net, lambda batch: net(inputs[batch]), torch.ones(40, dtype=torch.long), targets, loss, epochs=4, batch_size=8,
+                       lr=0.1, state=state, save_minutes=0.0)
+        return net.weight
+
+    def crash(logits, targets, step_frac):
+        if step_frac > 0.5:
+            raise KeyboardInterrupt
+        return xent(logits, targets, step_frac)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(crash, tmp_path / "state.pt")
+    assert torch.equal(run(xent, tmp_path / "state.pt"), run(xent, tmp_path / "other.pt"))
+
+
 def test_every_run_has_a_state_of_its_own(tmp_path):
     runs = [stage.start({"out": str(tmp_path), **more}, [], [file]) for more, file in (
         ({"lr": 1.0}, "stage.py"), ({"lr": 2.0}, "stage.py"), ({"lr": 1.0}, "training.py"), ({"lr": 1.0, "microbatch": 4}, "stage.py"))]

@@ -1,4 +1,4 @@
-"""How fast is it on this machine? Prints a table and saves the numbers as JSON; some 25 minutes on two CPU cores.
+"""How fast is it on this machine? Prints a table and saves the numbers as JSON; 16 minutes on two CPU cores.
 
     python benchmark.py                  # with the demo, from its data to its report; --demo=false leaves that out
     python benchmark.py --out=FILE.json
@@ -28,8 +28,7 @@ from pathlib import Path
 import stage
 
 HERE = Path(__file__).resolve().parent
-MODELS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weak-to-strong"
-MINILM, SMOLLM = MODELS / "all-MiniLM-L6-v2", MODELS / "SmolLM2-135M"
+MINILM, SMOLLM = stage.CACHE / "all-MiniLM-L6-v2", stage.CACHE / "SmolLM2-135M"
 
 
 def main(
@@ -39,7 +38,7 @@ def main(
 ):
     import torch
 
-    subprocess.run([sys.executable, HERE / "demo" / "get_models.py", MODELS], check=True)
+    subprocess.run([sys.executable, HERE / "demo" / "get_models.py", stage.CACHE], check=True)
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     results = {"date": str(datetime.date.today()), "machine": gpu or f"{os.cpu_count()} cores, {cpu_name()}",
                "python": platform.python_version(), "torch": torch.__version__}
@@ -262,9 +261,10 @@ def demo_stages(scratch):
 
 def probes(scratch):
     """A hundred probe students of the demo, of ten losses and ten seeds; the features are computed for the first."""
+    import probe
     import train_strong
 
-    os.environ["XDG_CACHE_HOME"] = f"{scratch}/cache"
+    probe.CACHE = Path(scratch) / "features"  # none of an earlier run
     data, seed = Path(scratch) / "data" / "films", Path(scratch) / "results" / "films" / "seed0"
     labels = seed / f"labels_{MINILM.name}" / "labels.jsonl"
     done = []

@@ -22,16 +22,15 @@ def main(
     run = stage.start(locals(), inputs=["model", "data"], code=[__file__, "classifier.py", "training.py"])
     if not run:
         return
-    count, choices = 0, set()
+    count, forms = 0, set()
     for row in stage.lines(data, "id", "text|choices"):  # a bad line is found before the work begins
-        count, choices = count + 1, choices | {"choices" in row}
-    if len(choices) > 1:
-        stage.refuse(f"{data}: some lines have choices and some have a text; the two forms do not mix")
+        count, forms = count + 1, forms | {"choices" in row}
+    choices = stage.one_form(data, forms)
     hub.connect(model)
     import classifier
 
     with hub.fetching(model):
-        net, tokenizer = classifier.load(model, head="keep", choices=True in choices)
+        net, tokenizer = classifier.load(model, head="keep", choices=choices)
     metrics = {"examples": count, "class1_share": 0.0}
 
     def labels():

@@ -14,12 +14,13 @@ import difflib
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 import readers
 import stage
 import tasks
-from readers import alike, same, uniform
+from readers import same, uniform
 
 
 def main(
@@ -35,6 +36,7 @@ def main(
     seed=0,           # of the split; a smaller sample is always part of a larger one with the same seed
     list=False,       # print the public tasks
 ):
+    given = locals().copy()
     if list:
         return print_tasks()
     if not task or not out:
@@ -47,14 +49,12 @@ def main(
     place = Path(out).resolve()
     if local and (place == Path(task).resolve().parent or Path(task).resolve() in (place, *place.parents)):
         stage.refuse(f"--out={out} holds {task} itself or lies in it, which must not be written over; give another folder")
-    given = {"task": task, "out": out, "text": text, "choices": choices, "label": label, "group": group, "config": config,
-             "max_train": max_train, "max_test": max_test, "seed": seed, "beside": beside}
-    run = stage.start(given, inputs=["task", "beside"] if local else [], code=[__file__, "readers.py", "tasks.py"])
+    run = stage.start({**given, "beside": beside}, inputs=["task", "beside"] if local else [], code=[__file__, "readers.py", "tasks.py"])
     if not run:
         return
     if task in tasks.TASKS:
         about = {"name": task, **tasks.TASKS[task]}
-        train, test = ([row for row in readers.read_task(about, which, seed)] for which in (0, 1))
+        train, test = ([*readers.read_task(about, which, seed)] for which in (0, 1))
     elif local or "/" in task:
         about = {"name": Path(task).stem, "source": task if not local else Path(task).name, **stage.read_task(beside)}
         splits = [readers.read_local(task), []] if local else readers.read_hub(task, config or None, label, seed)
@@ -87,6 +87,11 @@ def print_tasks():
     print(f"{'task':22}{'domain':14}{'train':>10}{'test':>9}  licence")
     for name, about in tasks.TASKS.items():
         print(f"{name:22}{about['domain']:14}{about['sizes'][0]:10,}{about['sizes'][1]:9,}  {about['licence']}")
+
+
+def alike(text):
+    """The text without case, punctuation and layout: what texts of one group share. All are kept, on one side."""
+    return re.sub(r"\W+", " ", text.lower()).strip() or same(text)
 
 
 def content(row):

@@ -15,7 +15,6 @@ import functools
 import hashlib
 import importlib.metadata
 import os
-from pathlib import Path
 
 import torch
 
@@ -23,7 +22,7 @@ import source
 import stage
 from training import BF16, DEVICE, RANK, agreed, full_state, train
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weak-to-strong" / "features"
+CACHE = stage.CACHE / "features"
 
 
 class Backbone:

@@ -7,7 +7,6 @@ and a row that is not as it should be ends the stage with one line that says whe
 
 import csv
 import hashlib
-import re
 from pathlib import Path
 
 import hub
@@ -24,11 +23,6 @@ def uniform(*key):
 def same(text):
     """The text without layout: what two equal texts share. Only one of them is kept."""
     return " ".join(text.split())
-
-
-def alike(text):
-    """The text without case, punctuation and layout: what texts of one group share. All are kept, on one side."""
-    return re.sub(r"\W+", " ", text.lower()).strip() or same(text)
 
 
 def read_task(about, which, seed):

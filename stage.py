@@ -29,6 +29,7 @@ from fire.decorators import SetParseFns
 import source
 
 FIRST = os.environ.get("RANK", "0") == "0"  # torchrun numbers its processes; the first one writes and speaks for all
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weak-to-strong"  # the demo's models, probes' features
 HOW = ("out", "microbatch", "checkpointing", "fsdp", "save_minutes")  # arguments on which no result depends
 
 
@@ -157,10 +158,16 @@ def check(where, key, value):
         refuse(f"{where}: {key} must be {CHECKS[key][0]}, not {json.dumps(value, default=str)[:80]}")
 
 
+def one_form(path, forms):
+    """Whether rows are choices, of {whether a row is one, for all rows}."""
+    if len(forms) > 1:
+        refuse(f"{path}: some lines have choices where others have a text; the two forms do not mix")
+    return forms == {True}
+
+
 def texts(path, rows, like=None):
     """What a model reads of each row: its text, or its two choices; in the form of others it has read."""
-    if len({"choices" in row for row in rows} | {isinstance(text, list) for text in like or []}) > 1:
-        refuse(f"{path}: some lines have choices where others have a text; the two forms do not mix")
+    one_form(path, {"choices" in row for row in rows} | {isinstance(text, list) for text in like or []})
     return [row["choices"] if "choices" in row else row["text"] for row in rows]
 
 

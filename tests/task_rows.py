@@ -22,17 +22,9 @@ def some_fixed(options, string, draw):
     return options[:3] + [string] if draw.random() < 0.5 else options
 
 
-def dialogue(draw, phrase, turns, last):
-    return "".join(f"\n\nHuman: {turn}\n\nAssistant: {phrase()}" for turn in turns[:-1]) + f"\n\nHuman: {turns[-1]}\n\nAssistant: {last}"
-
-
 def hh(i, shared, phrase, draw):
-    turns = [f"{shared} ?", *(f"{phrase()} ?" for _ in range(draw.randint(0, 1)))]
-    state = draw.getstate()
-    chosen = dialogue(draw, lambda: "fixed reply", turns, "x")
-    draw.setstate(state)
-    head = chosen.rpartition("\n\nAssistant:")[0]
-    return {"chosen": f"{head}\n\nAssistant: {phrase()}.", "rejected": f"{head}\n\nAssistant: {phrase()}."}
+    earlier = f"\n\nHuman: {shared} ?" + f"\n\nAssistant: a reply\n\nHuman: {phrase()} ?" * draw.randint(0, 1)
+    return {"chosen": f"{earlier}\n\nAssistant: {phrase()}.", "rejected": f"{earlier}\n\nAssistant: {phrase()}."}
 
 
 def four(phrase):

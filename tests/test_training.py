@@ -159,9 +159,6 @@ def test_checkpointing_changes_nothing_but_memory(runs, tiny):
         model, tokenizer = classifier.load(tiny["llama"], [" negative", " positive"])
         kept = {}
 
-        def loss(logits, targets, step_frac):
-            return xent(logits, targets, step_frac)
-
         def keep(tensor):
             storage = tensor.untyped_storage()
             kept[storage.data_ptr()] = (storage.nbytes(), tensor)  # held, so that no address comes twice
@@ -169,7 +166,7 @@ def test_checkpointing_changes_nothing_but_memory(runs, tiny):
 
         own = {p.untyped_storage().data_ptr() for p in model.parameters()}
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            classifier.finetune(model, tokenizer, [row["text"] for row in rows(32)], torch.eye(2)[[0, 1] * 16], loss, checkpointing, epochs=1)
+            classifier.finetune(model, tokenizer, [row["text"] for row in rows(32)], torch.eye(2)[[0, 1] * 16], xent, checkpointing, epochs=1)
         return sum(size for address, (size, _) in kept.items() if address not in own)
 
     assert kept(True) < 0.5 * kept(False)

@@ -40,34 +40,47 @@ def load(model, label_words=None, head="words", seed=0, max_tokens=None, fsdp=Fa
 
     Raises OSError or ValueError where the model cannot be had or cannot classify.
     """
-    name = model if os.path.isdir(model) else SHORT_NAMES.get(model, model)
     if head not in ("words", "random", "keep"):
         raise ValueError(f"there is no head {head!r}: words, random or keep")
     if fsdp and WORLD == 1:
         raise ValueError("--fsdp spreads a model over several processes: start it by torchrun --nproc-per-node N")
     torch.manual_seed(seed)
-    config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+    name, config, tokenizer = begin(model, max_tokens)
     outputs = 1 if choices else 2
     if head == "keep" and not (has_head(config) and config.num_labels == outputs):
         wanted = "for choices" if choices else "of two classes"
         raise ValueError(f"{name} has no trained head {wanted}; train_weak.py makes models that have one")
     config.num_labels = outputs
+    model = AutoModelForSequenceClassification.from_pretrained(
+        name, config=config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, ignore_mismatched_sizes=True)
+    if head != "keep":
+        set_head(model, tokenizer, name, label_words if head == "words" else None, seed)
+    return shard(model) if fsdp else model.to(DEVICE), tokenizer
+
+
+def load_language_model(model):
+    """A causal language model and its tokenizer, in float32, dropout off, to be tuned on texts."""
+    name, config, tokenizer = begin(model)
+    if not (config.architectures or [""])[0].endswith(("ForCausalLM", "LMHeadModel")):
+        raise ValueError("it is no causal language model, so it cannot be tuned to go on with a text")
+    model = AutoModelForCausalLM.from_pretrained(name, config=config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False)
+    return model.to(DEVICE), tokenizer
+
+
+def begin(model, max_tokens=None):
+    """A model's name for transformers, its configuration without dropout, and its tokenizer."""
+    name = model if os.path.isdir(model) else SHORT_NAMES.get(model, model)
+    config = AutoConfig.from_pretrained(name, trust_remote_code=False)
     for key, value in config.to_dict().items():
         if "drop" in key and isinstance(value, float):
             setattr(config, key, 0.0)  # not by eval(), in which gradient checkpointing would do nothing
-
     tokenizer = AutoTokenizer.from_pretrained(name, truncation_side="left", padding_side="right", trust_remote_code=False)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     config.pad_token_id = tokenizer.pad_token_id
     limits = tokenizer.model_max_length, getattr(config, "max_position_embeddings", None), max_tokens
     tokenizer.model_max_length = min(limit for limit in limits if limit and limit > 0)  # saved with it
-
-    model = AutoModelForSequenceClassification.from_pretrained(
-        name, config=config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, ignore_mismatched_sizes=True)
-    if head != "keep":
-        set_head(model, tokenizer, name, label_words if head == "words" else None, seed)
-    return shard(model) if fsdp else model.to(DEVICE), tokenizer
+    return name, config, tokenizer
 
 
 @torch.no_grad()
@@ -101,6 +114,11 @@ def has_head(config):
     return (config.architectures or [""])[0].endswith("ForSequenceClassification")
 
 
+def parameters(model, tokenizer):
+    """How many weights the model has."""
+    return sum(weight.numel() for weight in model.parameters())
+
+
 def is_causal(model):
     """Whether the head reads the last token (GPT-2, Llama, Qwen...) rather than the first one (BERT...)."""
     return hasattr(model, "score")
@@ -127,23 +145,30 @@ def size(ids):
     return sum(map(len, ids)) if isinstance(ids, tuple) else len(ids)
 
 
-def forward(model, ids, pad):
-    """Logits of one batch: B lists of token ids, or B pairs of them whose scores are the logits -> (B, 2) float32."""
+def forward(model, ids, pad, past=None):
+    """Logits of one batch: B lists of token ids, or B pairs of them whose scores are the logits -> (B, 2) float32.
+
+    past  keys and values of what a causal model has read before each of them
+    """
     if isinstance(ids[0], tuple):
         return forward(model, [choice for both in ids for choice in both], pad).view(-1, 2)
     longest = max(map(len, ids))
     tokens = torch.tensor([i + [pad] * (longest - len(i)) for i in ids], device=DEVICE)  # (B, L)
     lengths = torch.tensor([len(i) for i in ids], device=DEVICE)  # (B,)
-    autocast = torch.autocast(DEVICE.type, dtype=torch.bfloat16, enabled=BF16)
     if is_causal(model):
         # Padding comes last, where no token before it can see it: no mask is needed. The last token is found by length,
         # since the padding token may well occur in a text.
-        with autocast:
-            hidden = model.base_model(input_ids=tokens, use_cache=False).last_hidden_state  # (B, L, H)
+        with autocast():
+            hidden = model.base_model(input_ids=tokens, past_key_values=past, use_cache=past is not None).last_hidden_state  # (B, L, H)
         return model.score(hidden[torch.arange(len(ids), device=DEVICE), lengths - 1].float())
     mask = (torch.arange(longest, device=DEVICE) < lengths[:, None]).long()  # (B, L)
-    with autocast:
+    with autocast():
         return model(input_ids=tokens, attention_mask=mask).logits.float()
+
+
+def autocast():
+    """bf16 where the processor has it, over float32 weights."""
+    return torch.autocast(DEVICE.type, dtype=torch.bfloat16, enabled=BF16)
 
 
 def pooled(model, ids, pad):

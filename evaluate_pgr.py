@@ -83,8 +83,8 @@ def differs(student, ceiling, labels):
         used = runs[0]["inputs"]["labels"]["sha256"]
     except (OSError, ValueError, KeyError):
         return False  # predictions that come from elsewhere
-    recipes = [(run.get("code"), {key: value for key, value in run["args"].items() if key not in ("loss", "save_model", *stage.HOW)},
-                {key: given["sha256"] for key, given in run["inputs"].items() if key != "labels"}) for run in runs]
+    recipes = [(run.get("code"), {key: value for key, value in run["args"].items() if key not in ("loss", "weak", *stage.HOW)},
+                {key: given["sha256"] for key, given in run["inputs"].items() if key not in ("labels", "weak")}) for run in runs]
     return recipes[0] != recipes[1] or used != stage.fingerprint(labels)["sha256"]
 
 

@@ -41,15 +41,21 @@ class Backbone:
 
         return classifier.load(*self.arguments)
 
-    def head(self):
-        """{"weight": (2, H) or, for choices, (1, H), "bias" if it has one, "random": whether it is noise}"""
+    def begin(self):
+        """A head's beginning: {"weight": (2, H), (1, H) for choices, "bias" if it has one, "random": whether it is noise},
+        and "parameters", how many the model has."""
         import classifier
 
         model, _ = self.loaded
         state = {name: value.full_tensor() if hasattr(value, "full_tensor") else value
                  for name, value in classifier.head_of(model).state_dict().items()}
         _, words, head, *_ = self.arguments
-        return {**state, "random": head != "keep" and not (classifier.is_causal(model) and words and head == "words")}
+        return {**state, "random": head != "keep" and not (classifier.is_causal(model) and words and head == "words"),
+                "parameters": classifier.parameters(*self.loaded)}
+
+    @functools.cached_property
+    def head(self):
+        return cached((self.key, "head"), self.begin)
 
     def features(self, texts):
         """What the head reads of N texts -> (N, H) float32."""
@@ -80,13 +86,18 @@ def features(backbone, texts):
 def load(model, label_words=None, head="words", seed=0, max_tokens=None, fsdp=False, choices=False):
     """A head (a linear layer) as classifier.load begins it, and the backbone whose features it reads."""
     backbone = Backbone(model, label_words, head, max_tokens, fsdp, choices)
-    first = cached((backbone.key, "head"), backbone.head)
+    first = backbone.head
     linear = torch.nn.Linear(*reversed(first["weight"].shape), bias="bias" in first)
     linear.load_state_dict({name: first[name] for name in linear.state_dict()})
     if first["random"]:
         linear.weight.data.normal_(0, 0.02, generator=torch.Generator().manual_seed(seed))
     torch.manual_seed(seed)
     return linear.to(DEVICE), backbone
+
+
+def parameters(head, backbone):
+    """How many weights the whole model has."""
+    return backbone.head["parameters"]
 
 
 def logits(head, inputs):
@@ -101,7 +112,7 @@ def finetune(head, backbone, texts, targets, loss, checkpointing=False, **recipe
 
 
 @torch.no_grad()
-def predict(head, backbone, texts, batch_size=32):
+def predict(head, backbone, texts, batch_size=32, what=""):
     """Class probabilities of N texts -> (N, 2) float32, on the CPU."""
     return logits(head, features(backbone, texts)).softmax(1).cpu()
 

@@ -5,19 +5,25 @@
 #   bash run_all.sh gpt2 gpt2-xl sciq                       WEAK STRONG TASK: hub names, or folders and a file of yours
 #   SEEDS="0 1 2" LOSSES="xent conf:alpha=0.75" bash run_all.sh gpt2 gpt2-xl sciq --epochs=1
 #   LAUNCH="torchrun --nproc-per-node 8" bash run_all.sh ...          every stage that holds a model shared by 8 GPUs
+#   bash run_all.sh gpt2,gpt2-medium gpt2-large sciq        bootstrapping: gpt2 supervises gpt2-medium, that one gpt2-large
+#   PROBE=1 PROMPT=1 GENERATIVE=1 bash run_all.sh ...       students that are linear probes; that are asked by prompt; after
+#                                                           tuning on the task's texts, student and ceiling
+#   bash run_all.sh gpt2 gpt2-xl sciq --evals=8             what overfits: eight evaluations during training; --keep=best
 #
 # --max_train, --max_test and what names columns (--text, --label...) go to prepare_data.py, other flags to the training
-# stages: to both, or from WEAK_FLAGS and STRONG_FLAGS to one of them. The report is written to results/TASK, or RESULTS=elsewhere.
+# stages: to both, or from WEAK_FLAGS, STRONG_FLAGS, PROBE_FLAGS, PROMPT_FLAGS, GENERATIVE_FLAGS and, for students on the way up,
+# CHAIN_FLAGS to one kind of them. The report is written to results/TASK, or RESULTS=elsewhere.
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 
-names=() prepare=() flags=()
+names=() prepare=() flags=() strong_flags=()
 for word in "$@"; do
   case $word in
     --help | -h) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}"; exit ;;
-    --seed=* | --out=* | --train=* | --test=* | --task=* | --model=* | --labels=* | --loss=*)
+    --seed=* | --out=* | --train=* | --test=* | --task=* | --model=* | --labels=* | --loss=* | --weak=*)
       echo "run_all.sh: ${word%%=*} is set for each stage here; seeds and losses are given as SEEDS and LOSSES" >&2; exit 1 ;;
     --max_train=* | --max_test=* | --text=* | --label=* | --choices=* | --group=* | --config=*) prepare+=("$word") ;;
+    --evals=* | --keep=* | --save_model*) strong_flags+=("$word") ;;
     --*) flags+=("$word") ;;
     *) names+=("$word") ;;
   esac
@@ -35,7 +41,8 @@ if [ ${#names[@]} -ne 3 ]; then
   exit 1
 fi
 
-weak=$(basename "${names[0]}") strong=$(basename "${names[1]}") task=$(basename "${names[2]}")
+IFS=, read -ra chain <<< "${names[0]}"
+weak=$(basename "${chain[0]}") strong=$(basename "${names[1]}") task=$(basename "${names[2]}")
 task=${task%.jsonl} task=${task%.csv} task=${task%.tsv} task=${task%.parquet}
 data=${DATA:-data}/$task results=${RESULTS:-results}/$task
 common=(--test="$data/test.jsonl" --task="$data/task.json" ${flags[@]+"${flags[@]}"})
@@ -44,22 +51,56 @@ stage() {  # says what comes and where it goes, then runs it
   local last=${*: -1}
   echo; echo "== ${1%.py} -> ${last#--out=}"
   case $1 in
-    train_* | label_*) ${LAUNCH:-python} "$here/$1" "${@:2}" ;;
+    train_* | label_* | prompt_*) ${LAUNCH:-python} "$here/$1" "${@:2}" ;;
     *) python "$here/$1" "${@:2}" ;;
   esac
 }
 
+student() {  # TEACHER LOSS NAME --flags: trains $model on the labels of the folder TEACHER
+  stage train_strong.py --labels="$out/labels_${1#weak_}/labels.jsonl" --weak="$out/$1/predictions.jsonl" --loss="$2" \
+    --model="$model" --seed="$seed" "${@:4}" --out="$out/$weak-to-$3"
+}
+
+ask() {  # SHOTS LABELS NAME: prompts $model
+  stage prompt_strong.py --model="$model" --labels="$2" --shots="$1" --test="$data/test.jsonl" --task="$data/task.json" --seed="$seed" \
+    ${PROMPT_FLAGS:-} --out="$out/$weak-to-${strong}_$3"
+}
+
 stage prepare_data.py "${names[2]}" ${prepare[@]+"${prepare[@]}"} --out="$data"
 for seed in ${SEEDS:-0}; do
-  out=$results/seed$seed
-  stage train_weak.py --model="${names[0]}" --train="$data/weak_train.jsonl" ${WEAK_FLAGS:-} "${common[@]}" --seed="$seed" \
+  out=$results/seed$seed model=${names[1]} strong=$(basename "${names[1]}")
+  stage train_weak.py --model="${chain[0]}" --train="$data/weak_train.jsonl" ${WEAK_FLAGS:-} "${common[@]}" --seed="$seed" \
     --out="$out/weak_$weak"
   stage label_weak.py --model="$out/weak_$weak/model" --data="$data/transfer.jsonl" --out="$out/labels_$weak"
-  stage train_strong.py --model="${names[1]}" --labels="$data/transfer.jsonl" ${STRONG_FLAGS:-} "${common[@]}" --seed="$seed" \
-    --out="$out/ceiling_$strong"
+  if [ "${GENERATIVE:-0}" = 1 ]; then
+    stage train_generative.py --model="$model" --data="$data/transfer.jsonl" --seed="$seed" ${GENERATIVE_FLAGS:-} \
+      --out="$out/generative_$strong"
+    model=$out/generative_$strong/model strong=$strong-generative
+  fi
+  strongly=(${STRONG_FLAGS:-} "${common[@]}" ${strong_flags[@]+"${strong_flags[@]}"})
+  probe=("${strongly[@]}" --linear_probe ${PROBE_FLAGS:---epochs=20 --lr=1e-3})
+  stage train_strong.py --model="$model" --labels="$data/transfer.jsonl" "${strongly[@]}" --seed="$seed" --out="$out/ceiling_$strong"
   for loss in ${LOSSES:-xent conf}; do
-    stage train_strong.py --model="${names[1]}" --labels="$out/labels_$weak/labels.jsonl" --loss="$loss" ${STRONG_FLAGS:-} \
-      "${common[@]}" --seed="$seed" --out="$out/$weak-to-${strong}_$loss"
+    if [ "${PROBE:-0}" = 1 ]; then  # the second one on top of the finetuned student
+      student "weak_$weak" "$loss" "${strong}_probe-$loss" "${probe[@]}"
+      student "weak_$weak" "$loss" "${strong}_$loss" "${strongly[@]}" --save_model
+      model=$out/$weak-to-${strong}_$loss/model student "weak_$weak" "$loss" "${strong}_$loss-then-probe" "${probe[@]}"
+    else
+      student "weak_$weak" "$loss" "${strong}_$loss" "${strongly[@]}"
+    fi
+    teacher=weak_$weak via=
+    for middle in "${chain[@]:1}"; do  # each is the student of the one before it
+      name=$(basename "$middle")_$loss${via:+-via-$via}
+      model=$middle student "$teacher" "$loss" "$name" ${CHAIN_FLAGS:-${STRONG_FLAGS:-}} "${common[@]}" --save_model
+      teacher=$weak-to-$name via=${via:+$via,}$(basename "$middle")
+      stage label_weak.py --model="$out/$teacher/model" --data="$data/transfer.jsonl" --out="$out/labels_$teacher"
+    done
+    if [ -n "$via" ]; then student "$teacher" "$loss" "${strong}_$loss-via-$via" "${strongly[@]}"; fi
   done
+  if [ "${PROMPT:-0}" = 1 ]; then
+    ask 0 "$out/labels_$weak/labels.jsonl" prompt
+    ask 5 "$out/labels_$weak/labels.jsonl" prompt-5-weak
+    ask 5 "$data/transfer.jsonl" prompt-5-true
+  fi
 done
 stage evaluate_pgr.py --results="$results" --out="$results"

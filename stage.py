@@ -30,7 +30,7 @@ import source
 
 FIRST = os.environ.get("RANK", "0") == "0"  # torchrun numbers its processes; the first one writes and speaks for all
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weak-to-strong"  # the demo's models, probes' features
-HOW = ("out", "microbatch", "checkpointing", "fsdp", "save_minutes")  # arguments on which no result depends
+HOW = ("out", "microbatch", "checkpointing", "fsdp", "save_minutes", "save_model")  # arguments on which no result depends
 
 
 def refuse(message):
@@ -213,7 +213,7 @@ def start(args, inputs, code, loss=None):
     code    files whose code decides the result; comments, blank lines and docstrings do not count
     loss    the loss used: of losses.py only that function counts, with what it calls
     """
-    for name, least in (("batch_size", 1), ("max_tokens", 1), ("epochs", 0), ("microbatch", 0), ("save_minutes", 0)):
+    for name, least in (("batch_size", 1), ("max_tokens", 1), ("block", 2), ("shots", 0), ("calibrate", 0), ("epochs", 0), ("evals", 0), ("microbatch", 0), ("save_minutes", 0)):
         if args.get(name, least) < least:
             refuse(f"--{name}={args[name]}: {least} or more is needed")
     folder = Path(args["out"])
@@ -225,7 +225,8 @@ def start(args, inputs, code, loss=None):
            "code": hashlib.sha256(source.code_of(*code).encode()).hexdigest()}
     if loss:
         run["loss_source"] = source.loss_source(parse_loss(loss)[0])
-    if done and _identity(done) == _identity(run) and all((folder / name).exists() for name in done["outputs"]):
+    wanted = {*done.get("outputs", []), *["model"] * args.get("save_model", False)}
+    if done and _identity(done) == _identity(run) and all((folder / name).exists() for name in wanted):
         print(f"up to date: {folder}")
         return None
     versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "datasets", "numpy")}

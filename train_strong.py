@@ -5,9 +5,13 @@
 
 Given ground truth, --labels=data/sciq/transfer.jsonl and --loss=xent, it trains the strong ceiling: the same examples, and
 nothing else differs. Writes predictions.jsonl on the test file, curve.jsonl (a line a step) and run.json.
+
+With --evals=8 a tenth of the labels is held out, the same for student and ceiling, and eight lines of the curve also tell test
+accuracy, the loss on held-out labels and, given --weak, agreement with the supervisor. --keep=best stops early, by held-out labels.
 """
 
 import functools
+import hashlib
 
 import hub
 import stage
@@ -27,6 +31,9 @@ def main(
     max_tokens=512,      # longer texts lose their beginning
     seed=0,              # of the order of the examples, and of a random head
     linear_probe=False,  # train the head alone, on features of the pretrained model that are computed once
+    evals=0,             # how many times to evaluate during training; a tenth of the labels is then held out
+    weak="",             # the supervisor's predictions on the test file: agreement with it goes into the curve
+    keep="last",         # the model of the last step; best: of the evaluation with the lowest loss on held-out labels
     save_model=False,    # keep the trained model, in model/
     # memory and speed; the result is the same
     microbatch=0,        # examples that a process computes at a time, 0: its share of the batch
@@ -35,38 +42,67 @@ def main(
     save_minutes=10.0,   # save the state of training so often; a rerun goes on from it
 ):
     run = stage.start(locals(), code=[__file__, "training.py", "classifier.py"] + ["probe.py"] * linear_probe,
-                      inputs=["model", "labels", "test", "task"], loss=loss)
+                      inputs=["model", "labels", "test", "task", "weak"], loss=loss)
     if not run:
         return
+    if keep not in ("last", "best") or keep == "best" and not (evals and epochs):
+        stage.refuse(f"--keep={keep}: last or best is needed, best with --evals")
     loss_name, parameters = stage.parse_loss(loss)
     train_rows = stage.read_jsonl(labels, "id", "text|choices", "probs|label")
     if len({"probs" in row for row in train_rows}) > 1:
         stage.refuse(f"{labels}: some lines have probs and some have not; soft labels and ground truth do not mix")
     test_rows = stage.read_jsonl(test, "id", "text|choices", "label")
-    texts = stage.texts(labels, train_rows)
+    weak_p1 = {row["id"]: row["probs"][1] for row in stage.read_jsonl(weak, "id", "probs")} if weak else {}
+    if weak and weak_p1.keys() != {row["id"] for row in test_rows}:
+        stage.refuse(f"{weak} does not hold the ids of {test}: the supervisor's predictions on this very file are needed")
+    held_rows = []
+    if evals:  # by a hash of the id: the same examples for student and ceiling, whatever the order of their files
+        held_rows = sorted(train_rows, key=lambda row: hashlib.sha256(row["id"].encode()).digest())[: len(train_rows) // 10]
+        held_ids = {row["id"] for row in held_rows}
+        train_rows = [row for row in train_rows if row["id"] not in held_ids]
+        if not held_rows:
+            stage.refuse(f"{labels}: --evals holds a tenth of the labels out, so it needs ten or more")
+    texts, held_texts = stage.texts(labels, train_rows), stage.texts(labels, held_rows)
     test_texts = stage.texts(test, test_rows, like=texts)
     label_words = stage.read_task(task).get("label_words")
     hub.connect(model)
     import torch
 
     import losses
+    import training
     if linear_probe:
         import probe as learner
     else:
         import classifier as learner
 
+    def soft(rows):
+        """(N, 2) soft labels; one-hot for ground truth"""
+        return torch.tensor([row.get("probs") or [1 - row["label"], row["label"]] for row in rows], dtype=torch.float32)
+
     with hub.fetching(model):
         net, tokenizer = learner.load(model, label_words, head, seed, max_tokens, fsdp,
                                       choices=isinstance(texts[0], list))
-    probs = [row.get("probs") or [1 - row["label"], row["label"]] for row in train_rows]
-    targets = torch.tensor(probs, dtype=torch.float32)  # (N, 2)
-    curve = learner.finetune(net, tokenizer, texts, targets,
+    tested = {}  # step: predictions on the test file
+
+    def predict(step):
+        if step not in tested:
+            tested[step] = stage.with_probs(test_rows, learner.predict(net, tokenizer, test_texts, microbatch or batch_size), "id", "label")
+        return tested[step]
+
+    def evaluate(step):
+        rows = predict(step)
+        probs = learner.predict(net, tokenizer, held_texts, microbatch or batch_size)
+        same = [(row["probs"][1] > 0.5) == (weak_p1[row["id"]] > 0.5) for row in rows if weak]
+        return {**stage.accuracy(rows), **({"agreement": sum(same) / len(same)} if weak else {}),
+                "held_out_loss": float(losses.cross_entropy(probs.clamp(min=1e-8).log(), soft(held_rows)))}
+
+    curve = learner.finetune(net, tokenizer, texts, soft(train_rows),
                              functools.partial(losses.LOSSES[loss_name], **parameters), checkpointing,
-                             epochs=epochs, batch_size=batch_size, lr=lr, seed=seed,
-                             microbatch=microbatch, state=stage.state(run), save_minutes=save_minutes)
-    probs = learner.predict(net, tokenizer, test_texts, microbatch or batch_size)
-    predictions = stage.with_probs(test_rows, probs, "id", "label")
-    metrics = stage.accuracy(predictions)
+                             epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, microbatch=microbatch,
+                             state=stage.state(run), save_minutes=save_minutes, evals=evals, evaluate=evaluate, keep=keep)
+    step = training.kept(curve, keep)
+    predictions = predict(step)
+    metrics = {**stage.accuracy(predictions), "step": step, "parameters": learner.parameters(net, tokenizer)}
     model_output = {"model": functools.partial(learner.save, net, tokenizer)} if save_model else {}
     stage.finish(run, metrics, {"predictions.jsonl": predictions, "curve.jsonl": curve, **model_output})
     print("test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error) ->".format(**metrics), out)

@@ -53,7 +53,7 @@ def batches(lengths, size, generator=None):
 
 
 def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e-5, seed=0, microbatch=0,
-          state=None, save_minutes=10.0):
+          state=None, save_minutes=10.0, evals=0, evaluate=None, keep="last"):
     """AdamW, linear warm-up over a quarter of the steps, linear decay, clipping at norm 1.
 
     forward       index tensor (b,) -> the model's logits (b, 2) for those examples
@@ -61,14 +61,18 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
     seed          of the order of the examples
     microbatch    examples that a process computes at a time, 0 for all; changes memory and speed, not the result
     state         file for the state of training, saved every save_minutes and gone on from if it is there
+    evaluate      called with the step at `evals` points, evenly spread, the last at the end of training -> a dict for the curve
+    keep          "last": the model ends as its last step left it; "best": as the point of the lowest "held_out_loss" did
 
-    Returns the curve, a dict a step: {"step", "loss", "lr"}. Same seed on the same machine, same bits (on a CPU), however often resumed.
+    Returns the curve, a dict a step: {"step", "loss", "lr"} and what evaluate gave. Same seed on the same machine, same bits
+    (on a CPU), however often resumed.
     """
     size = min(microbatch or batch_size, math.ceil(batch_size / WORLD))
     steps = epochs * math.ceil(len(lengths) / batch_size)
     warmup = max(1, steps // 4)  # long, since Adam's first steps are of full size however small the gradient
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, fused=True)
-    curve = load_state(state, model, optimizer) if state and agreed(os.path.exists(state)) else []
+    curve, best = load_state(state, model, optimizer) if state and agreed(os.path.exists(state)) else ([], {})
+    points = {round(steps * (i + 1) / evals) for i in range(evals)}
     saved = time.monotonic()
     generator = torch.Generator().manual_seed(seed)
     order = itertools.chain.from_iterable(batches(lengths, batch_size, generator) for _ in range(epochs))
@@ -84,13 +88,26 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
         optimizer.step()
         optimizer.zero_grad()
         curve.append({"step": step + 1, "loss": value, "lr": optimizer.param_groups[0]["lr"]})
+        if step + 1 in points:
+            curve[-1] |= evaluate(step + 1)
+            model.train()
+            if keep == "best" and kept(curve, keep) == step + 1:
+                best = {name: value.clone() for name, value in full_state(model)[0].items()}
         bar.set_postfix_str(f"step {step + 1}/{steps}, loss {value:.4f}, lr {curve[-1]['lr']:.1e}", False)
         bar.update(tokens)
         if state and agreed(time.monotonic() - saved >= 60 * save_minutes):
-            save_state(state, model, optimizer, curve)
+            save_state(state, model, optimizer, curve, best)
             saved = time.monotonic()
     bar.close()
+    if keep == "best":
+        restore(model, best)
     return curve
+
+
+def kept(curve, keep="best"):
+    """The step whose model is kept: of those evaluated the one with the lowest held-out loss, or the last one of all."""
+    evaluated = [point for point in curve if "held_out_loss" in point]
+    return min(evaluated, key=lambda point: point["held_out_loss"])["step"] if keep == "best" else len(curve)
 
 
 def gradients(model, forward, batch, targets, loss, step_frac, size):
@@ -171,12 +188,20 @@ def full_state(model, *optimizers):
     return get_state_dict(model, optimizers, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
 
 
-def save_state(path, model, optimizer, curve):
+def restore(model, weights):
+    """Gives a model, which may be spread over processes, the weights that the first process holds."""
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
+
+    set_model_state_dict(model, weights, options=StateDictOptions(full_state_dict=True, broadcast_from_rank0=WORLD > 1))
+
+
+def save_state(path, model, optimizer, curve, best):
     """Writes the state of training, atomically. Where it cannot be written training goes on without."""
     weights, moments = full_state(model, optimizer)
     if RANK == 0:
         try:
-            torch.save({"weights": weights, "moments": moments, "curve": curve, "random": torch.get_rng_state()}, f"{path}.partial")
+            torch.save({"weights": weights, "moments": moments, "curve": curve, "best": best, "random": torch.get_rng_state()},
+                       f"{path}.partial")
             os.replace(f"{path}.partial", path)
         except (OSError, RuntimeError) as error:
             with contextlib.suppress(OSError):
@@ -186,7 +211,7 @@ def save_state(path, model, optimizer, curve):
 
 @torch.no_grad()
 def load_state(path, model, optimizer):
-    """Takes up the state of training; returns the curve so far. Each process takes its part of the file, a tensor at a time."""
+    """Takes up the state of training; returns the curve so far and the best weights. Each process takes its part of the file, a tensor at a time."""
     state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
     def like(value, parameter):
@@ -202,7 +227,7 @@ def load_state(path, model, optimizer):
                   for i, (name, parameter) in enumerate(parameters.items()) if name in moments["state"]},
         "param_groups": [{**moments["param_groups"][0], "params": list(range(len(parameters)))}]})
     torch.set_rng_state(state["random"].clone())
-    return state["curve"]
+    return state["curve"], {name: value.clone() for name, value in state["best"].items() if RANK == 0}
 
 
 def shard(model):

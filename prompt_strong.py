@@ -1,0 +1,100 @@
+"""Asking instead of finetuning: the strong model reads the text, and perhaps some labelled shots before it, and goes on with a label word.
+
+    python prompt_strong.py --model=gpt2-xl --labels=results/sciq/seed0/labels_gpt2/labels.jsonl --shots=5 \\
+        --test=data/sciq/test.jsonl --task=data/sciq/task.json --out=results/sciq/seed0/gpt2-to-gpt2-xl_prompt-5-weak
+
+Writes predictions.jsonl on the test file and run.json, as a student would. The two label words' probabilities are calibrated:
+divided by their mean over unlabelled texts of the task, the model's prior (Zhao et al. 2021, arXiv 2102.09690; Zhou et al. 2023,
+arXiv 2309.17249), so that a model that says "positive" of everything is not taken at its word. The test set plays no part in it.
+"""
+
+import copy
+import os
+import random
+
+import hub
+import stage
+
+
+def main(
+    model,           # hub name or folder of a causal language model, as it was pretrained
+    labels,          # where shots and unlabelled texts come from: the supervisor's soft labels, or a data file with ground truth
+    test,            # data file it is tested on
+    task,            # task.json beside the data: names the label words
+    out,             # folder to write
+    shots=0,         # labelled examples before each text; the same ones whoever labelled them
+    calibrate=256,   # unlabelled texts that tell the model's prior, 0: none
+    max_tokens=512,  # longer texts lose their beginning
+    seed=0,          # of the choice of shots
+    batch_size=32,   # texts at a time
+    fsdp=False,      # spread a model that does not fit on one GPU over the processes of torchrun
+):
+    run = stage.start(locals(), code=[__file__, "classifier.py", "training.py"], inputs=["model", "labels", "test", "task"])
+    if not run:
+        return
+    rows = stage.read_jsonl(labels, "id", "text", "probs|label")
+    test_rows = stage.read_jsonl(test, "id", "text", "label")
+    label_words = stage.read_task(task).get("label_words")
+    if not label_words:
+        stage.refuse(f"{task}: prompting reads the probabilities of the label words, so label_words are needed")
+    if shots >= len(rows):
+        stage.refuse(f"--shots={shots}: {labels} has {len(rows)} examples, and one more is needed")
+    rows = random.Random(seed).sample(sorted(rows, key=lambda row: row["id"]), min(len(rows), shots + calibrate))
+    hub.connect(model)
+    import classifier
+
+    with hub.fetching(model):
+        # With a head made of the label words' output embeddings a logit is what the language model gives the word.
+        net, tokenizer = classifier.load(model, label_words, fsdp=fsdp)
+    if not classifier.is_causal(net):
+        stage.refuse(f"{model} does not go on with a text, so it cannot be asked; a causal language model is needed")
+
+    context = "".join(row["text"] + label_words[row["probs"][1] > 0.5 if "probs" in row else row["label"]] + "\n\n"
+                      for row in rows[:shots])
+    room = min(max_tokens, tokenizer.model_max_length - classifier.size(classifier.encode(tokenizer, [context])[0]))
+    if room < 16:
+        stage.refuse(f"--shots={shots}: they leave no room for a text in the {tokenizer.model_max_length} tokens that {model} reads")
+
+    def ask(rows, what):
+        """(N, 2) probabilities of the label words after each text."""
+        texts = [context + shorten(tokenizer, row["text"], room) for row in rows]
+        return classifier.predict(net, tokenizer, texts, batch_size, compute=shared(net, tokenizer, texts), what=what)
+
+    probs = ask(test_rows, "prompt")
+    prior = ask(rows[shots:], "prior").mean(0) if rows[shots:] else probs.new_tensor([0.5, 0.5])  # (2,)
+    probs = probs / prior / (probs / prior).sum(1, keepdim=True)
+    predictions = stage.with_probs(test_rows, probs, "id", "label")
+    metrics = {**stage.accuracy(predictions), "prior": prior.tolist(), "shots": [row["id"] for row in rows[:shots]]}
+    stage.finish(run, metrics, {"predictions.jsonl": predictions})
+    print("test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error) ->".format(**metrics), out)
+
+
+def shorten(tokenizer, text, room):
+    """The end of a text, of so many tokens."""
+    ids = tokenizer(text, add_special_tokens=False).input_ids
+    return text if len(ids) <= room else tokenizer.decode(ids[-room:])
+
+
+def shared(model, tokenizer, texts):
+    """Probabilities of a batch, for predict: what all texts begin with is computed once, and its keys and values kept."""
+    import torch
+
+    import classifier
+
+    ids = classifier.encode(tokenizer, texts)
+    common = os.path.commonprefix(ids)[: min(map(len, ids)) - 1]  # of each text a token must be left to read
+    if not common:
+        return lambda *batch: classifier.forward(*batch).softmax(1)
+    with torch.no_grad(), classifier.autocast():
+        cache = model.base_model(input_ids=torch.tensor([common], device=classifier.DEVICE), use_cache=True).past_key_values
+
+    def compute(model, ids, pad):
+        past = copy.deepcopy(cache)
+        past.batch_repeat_interleave(len(ids))
+        return classifier.forward(model, [i[len(common):] for i in ids], pad, past).softmax(1)
+
+    return compute
+
+
+if __name__ == "__main__":
+    stage.cli(main)

@@ -1,0 +1,161 @@
+"""The report's pictures, each from the reports of evaluate_pgr.py: a row of panels a pair of weak and strong model.
+
+Colours are Okabe and Ito's, which the colour-blind tell apart; students differ by marker as well. Bars and bands are one standard error.
+"""
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+WEAK, CEILING, STUDENT, GREY = "#0072B2", "#009E73", "#D55E00", "#555555"
+STYLES = [(STUDENT, "o"), ("#CC79A7", "s"), ("#E69F00", "^"), ("#56B4E9", "D")]  # of the students that a picture has room for
+plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "font.size": 9, "axes.titlesize": 10, "legend.frameon": False})
+
+
+def setting(report):
+    """5 seeds, 1000 test examples"""
+    return ("one seed" if report["seeds"] == 1 else f"{report['seeds']} seeds") + f", {report['examples']} test examples"
+
+
+def named(student, report):
+    """A student's name, with the number of seeds where some of them are missing."""
+    return student["name"] + (f" ({student['seeds']} of the seeds)" if student["seeds"] != report["seeds"] else "")
+
+
+def pgr_text(student):
+    """0.57 [0.33, 0.78]; an end that no resample bounds is left open."""
+    if student["pgr"] is None:
+        return student["no_pgr"]
+    low, high = ("" if end is None else f"{end:.2f}" for end in (student["pgr_low"], student["pgr_high"]))
+    return f"{student['pgr']:.2f} [{low}, {high}]"
+
+
+def grid(reports, columns, row_heights, width=8.0, pad=6):
+    """A figure with a row of panels a report, titled by its pair; pad: points between title and panel."""
+    figure, panels = plt.subplots(len(reports), columns, figsize=(width, sum(row_heights) + 0.3), squeeze=False,
+                                  layout="constrained", height_ratios=row_heights)
+    for row, report in zip(panels, reports):
+        row[0].set_title(f"{report['weak']['name']} → {report['ceiling']['name']}", loc="left", pad=pad)
+    return figure, panels
+
+
+def save(figure, path, caption):
+    figure.supxlabel(caption, x=0.99, ha="right", fontsize=7.5, color=GREY)
+    figure.savefig(path, dpi=160)
+    plt.close(figure)
+
+
+def rows_of(panel, names):
+    """Names the rows of a panel, from the top."""
+    panel.set_yticks(range(len(names)), names)
+    panel.set_ylim(len(names) - 0.4, -0.6)
+    panel.grid(axis="x", color="#dddddd", lw=0.6)
+    panel.set_axisbelow(True)
+
+
+def accuracy(reports, path):
+    """pgr.png: test accuracy of every student between floor and ceiling, and its PGR."""
+    figure, panels = grid(reports, 1, [1.3 + 0.32 * len(report["students"]) for report in reports], pad=22)
+    for (panel,), report in zip(panels, reports):
+        for role, colour, text in (("weak", WEAK, "weak supervisor"), ("ceiling", CEILING, "strong ceiling")):
+            m = report[role]
+            panel.axvline(m["accuracy"], color=colour, label=f"{text} {m['accuracy']:.3f}")
+            panel.axvspan(m["accuracy"] - m["accuracy_se"], m["accuracy"] + m["accuracy_se"], color=colour, alpha=0.15, lw=0)
+        for y, m in enumerate(report["students"]):
+            panel.errorbar(m["accuracy"], y, xerr=m["accuracy_se"], fmt="o", color=STUDENT, capsize=3)
+            panel.text(1.01, y, pgr_text(m), va="center", transform=panel.get_yaxis_transform())
+        panel.text(1.01, -0.75, "PGR [95%]", va="bottom", color=GREY, transform=panel.get_yaxis_transform())
+        rows_of(panel, [named(m, report) for m in report["students"]])
+        panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
+    panels[-1, 0].set_xlabel("test accuracy")
+    save(figure, path, f"{setting(reports[0])}. Bars and bands: ± 1 standard error; [ ]: 95% interval.")
+
+
+def imitation(reports, path):
+    """agreement.png: does a student repeat its supervisor's errors, or only what it got right?"""
+    figure, panels = grid(reports, 1, [1.3 + 0.32 * (len(report["students"]) + 1) for report in reports], pad=22)
+    for (panel,), report in zip(panels, reports):
+        models = [*report["students"], report["ceiling"]]
+        for key, colour, marker, text in (("agreement_weak_right", WEAK, "o", "where the supervisor is right"),
+                                          ("agreement_weak_wrong", STUDENT, "X", "where it is wrong")):
+            for y, m in enumerate(models):
+                if m[key] is not None:
+                    panel.errorbar(m[key], y, xerr=m[f"{key}_se"], fmt=marker, color=colour, capsize=3, label=text if y == 0 else None)
+            if report["ceiling"][key] is not None:
+                panel.axvline(report["ceiling"][key], color=colour, ls=":", lw=1)
+        rows_of(panel, [named(m, report) for m in report["students"]] + ["strong ceiling"])
+        panel.set_xlim(0, 1.02)
+        panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
+    panels[-1, 0].set_xlabel("agreement with the weak supervisor")
+    save(figure, path, f"{setting(reports[0])}. Bars: ± 1 standard error. Dotted: the ceiling's, which never saw the supervisor.")
+
+
+def shown(report):
+    """The students that a picture has room for."""
+    return list(zip(report["students"], STYLES))
+
+
+def confidence(reports, path):
+    """confidence.png: is a student as often right as it is confident, and right where it is surer than its supervisor?"""
+    figure, panels = grid(reports, 2, [3.3] * len(reports))
+    for (left, right), report in zip(panels, reports):
+        students = shown(report)
+        left.plot([0.5, 1], [0.5, 1], color=GREY, lw=1, ls=":")
+        for m, colour, marker, name in [(report["weak"], WEAK, "v", "weak supervisor"), *((m, *style, m["name"]) for m, style in students),
+                                        (report["ceiling"], CEILING, "P", "strong ceiling")]:
+            x, y, se = ([point[key] for point in m["reliability"]] for key in ("confidence", "accuracy", "accuracy_se"))
+            left.errorbar(x, y, se, color=colour, marker=marker, ms=4, lw=1, elinewidth=0.6, label=f"{name}: ECE {m['ece']:.3f}")
+        left.legend(loc="lower right", fontsize=7.5)
+        left.set(xlabel="confidence", ylabel="share right", ylim=(0, 1.02))
+        for m, (colour, marker) in students:
+            x, y, se = ([point[key] for point in m["by_confidence"]] for key in ("surer_by", "right", "right_se"))
+            right.errorbar(x, y, se, color=colour, marker=marker, ms=4, lw=1, elinewidth=0.6, label=m["name"])
+        right.axhline(0.5, color=GREY, lw=1, ls=":")
+        right.axvline(0, color=GREY, lw=1, ls=":")
+        right.set(xlabel="student's minus supervisor's confidence", ylabel="student right, where the two differ", ylim=(0, 1.02))
+        right.legend(loc="lower right", fontsize=7.5)
+    save(figure, path, f"{setting(reports[0])}{hidden(reports)}. Bars: ± 1 standard error. ECE: expected calibration error.")
+
+
+def hidden(reports):
+    """What a picture leaves out."""
+    most = max(len(report["students"]) for report in reports)
+    return f". The first {len(STYLES)} students of {most}" if most > len(STYLES) else ""
+
+
+def curves(reports, path):
+    """curves.png: does training on weak labels overfit to the supervisor's errors?"""
+    reports = [report for report in reports if any("curve" in m for m in report["students"])]
+    figure, panels = grid(reports, 3, [3.0] * len(reports), width=10.0)
+    for row, report in zip(panels, reports):
+        models = [(m, *style, m["name"]) for m, style in shown(report)] + [(report["ceiling"], CEILING, "P", "strong ceiling")]
+        for m, colour, marker, name in models:
+            for panel, key in zip(row, ("accuracy", "agreement", "held_out_loss")):
+                if key in m.get("curve", {}):
+                    mean, se = m["curve"][key], m["curve"][f"{key}_se"]
+                    panel.plot(m["curve"]["step"], mean, color=colour, marker=marker, ms=4, lw=1.2, label=name)
+                    panel.fill_between(m["curve"]["step"], [a - b for a, b in zip(mean, se)], [a + b for a, b in zip(mean, se)],
+                                       color=colour, alpha=0.15, lw=0)
+        row[0].axhline(report["weak"]["accuracy"], color=WEAK, lw=1.2, label="weak supervisor")
+        row[0].legend(fontsize=7.5)
+        row[0].set(xlabel="step", ylabel="test accuracy (ground truth)")
+        row[1].set(xlabel="step", ylabel="agreement with the supervisor, test")
+        row[2].set(xlabel="step", ylabel="loss on held-out training labels")
+    save(figure, path, f"{setting(reports[0])}{hidden(reports)}. Bands: ± 1 standard error, of test examples and seeds; of the loss: of seeds.")
+
+
+def scaling(figures, path):
+    """scaling.png: test accuracy against the student's size, a line a supervisor, the ceiling above. figures: {student: lines}"""
+    figure, panels = plt.subplots(1, len(figures), figsize=(4.6 * len(figures) + 1.4, 3.8), sharey=True, squeeze=False, layout="constrained")
+    for panel, (name, found) in zip(panels[0], figures.items()):
+        sizes, accuracies, ses = zip(*found["ceiling"])
+        panel.errorbar(sizes, accuracies, ses, color=CEILING, marker="P", capsize=3, label="strong ceiling")
+        for (weak, line), (colour, marker) in zip(found["supervisors"].items(), STYLES):
+            sizes, accuracies, ses = zip(*line["students"])
+            panel.errorbar(sizes, accuracies, ses, color=colour, marker=marker, capsize=3, label=f"students of {weak}")
+            panel.axhline(line["accuracy"], color=colour, ls=":", lw=1.2, label=f"{weak} itself")
+        panel.set(xscale="log", xlabel="student's size, parameters", title=f"{name}")
+    panels[0, 0].set_ylabel("test accuracy")
+    panels[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    save(figure, path, "Bars: ± 1 standard error.")

@@ -1,0 +1,161 @@
+"""A report: the numbers of weak and strong models and their students, from their predictions, and the tables that show them."""
+
+import itertools
+import re
+from pathlib import Path
+
+import numpy as np
+
+import metrics
+import stage
+from figures import named, pgr_text, setting
+
+
+def pair(weak_name, ceiling_name, students, label, p1):
+    """The numbers of one weak and one strong model, over the seeds: what report.json holds.
+
+    students  {name: [[weak, ceiling, student] prediction files, and those of the models between in a chain; a list a seed]}
+    label     (n,); p1: {file: (n,)}
+    """
+    def stack(runs, which):
+        return np.stack([p1[run[which]] for run in runs])  # (S, n)
+
+    runs = sorted({tuple(run[:2]) for found in students.values() for run in found})  # the seeds
+    weak, ceiling = stack(runs, 0), stack(runs, 1)
+    report = {"examples": len(label), "seeds": len(runs), "weak": {"name": weak_name, **metrics.describe(weak, label)},
+              "ceiling": {"name": ceiling_name, **metrics.describe(ceiling, label), **metrics.agreement(ceiling, weak, label),
+                          **overfitting([run[1] for run in runs])}, "students": []}
+    for name, found in students.items():
+        weak, ceiling, student = (stack(found, which) for which in range(3))
+        right = np.stack([(p > 0.5) == label for p in (weak, ceiling, student)])  # (3, S, n)
+        m = {"name": name, "seeds": len(found), **metrics.describe(student, label)}
+        m["gain"], m["gain_se"] = metrics.mean_se(right[2].astype(float) - right[0])
+        both = [(run[2], base[2]) for base in students.get("xent", []) for run in found if run[:2] == base[:2] and name != "xent"]
+        if both:  # of the same seed
+            ours, xents = ((np.stack([p1[files[i]] for files in both]) > 0.5) == label for i in (0, 1))  # (S, n) each
+            m["over_xent"], m["over_xent_se"] = metrics.mean_se(ours.astype(float) - xents)
+        m |= metrics.recovered(right)
+        if m["pgr"] is None:
+            m["no_pgr"] = "no gap" if right[1].mean() <= right[0].mean() else "unclear"
+        m |= {**metrics.agreement(student, weak, label), **metrics.disagreement(student, weak, label), **overfitting([run[2] for run in found])}
+        if len(found[0]) > 3:
+            m["chain"] = [metrics.mean_se((stack(found, which) > 0.5) == label) for which in range(3, len(found[0]))]
+        report["students"].append(m)
+    return report
+
+
+def overfitting(files):
+    """{"curve": means over the seeds at each evaluation during training, and where to stop}, of the curve.jsonl beside predictions.
+
+    Empty where no evaluations stand beside all of them. Standard errors of accuracy and agreement count examples and seeds, as if
+    each seed had examples of its own (so they are rather too large); those of the loss count the seeds.
+    """
+    paths = [Path(file).with_name("curve.jsonl") for file in files]
+    found = [[point for point in stage.lines(path) if "held_out_loss" in point] for path in paths if path.exists()]
+    if len(found) < len(files) or not found[0] or len({tuple(point["step"] for point in points) for points in found}) > 1:
+        return {}
+    n, seeds = len(stage.read_jsonl(files[0])), len(found)
+    curve = {"step": [point["step"] for point in found[0]]}
+    for key in ("accuracy", "agreement", "held_out_loss"):
+        if all(key in point for point in found[0]):
+            values = np.array([[point[key] for point in points] for points in found])  # (S, P)
+            variance = values.var(0, ddof=1) / seeds if seeds > 1 else np.zeros(values.shape[1])
+            if key != "held_out_loss":
+                variance = variance + (values * (1 - values)).mean(0) / n
+            curve |= {key: values.mean(0).tolist(), f"{key}_se": (variance**0.5).tolist()}
+    stops = {"last": lambda points: points[-1], "held_out": lambda points: min(points, key=lambda point: point["held_out_loss"]),
+             "oracle": lambda points: max(points, key=lambda point: point["accuracy"])}
+    for name, choose in stops.items():
+        chosen = [choose(points) for points in found]
+        curve[name] = {"steps": [point["step"] for point in chosen], "accuracy": float(np.mean([point["accuracy"] for point in chosen]))}
+    return {"curve": curve}
+
+
+def scaling(reports, sizes):
+    """{student: {"ceiling": [(size, accuracy, standard error)], "supervisors": {weak: its accuracy, and its students as the ceiling}}}
+
+    For students of two strong models or more of known size; sizes: {strong model: parameters}.
+    """
+    found = {}
+    sized = sorted((report for report in reports if report["ceiling"]["name"] in sizes), key=lambda report: sizes[report["ceiling"]["name"]])
+    for name in dict.fromkeys(m["name"] for report in sized for m in report["students"]):
+        point = lambda report, m: (sizes[report["ceiling"]["name"]], m["accuracy"], m["accuracy_se"])
+        here = [(report, m) for report in sized for m in report["students"] if m["name"] == name]
+        ceilings = {report["ceiling"]["name"]: point(report, report["ceiling"]) for report, _ in here}
+        if len(ceilings) > 1:
+            lines = {}
+            for report, m in here:
+                line = lines.setdefault(report["weak"]["name"], {"accuracy": report["weak"]["accuracy"], "students": []})
+                line["students"].append(point(report, m))
+            found[name] = {"ceiling": list(ceilings.values()), "supervisors": lines}
+    return dict(itertools.islice(found.items(), 3))
+
+
+def tables(report):
+    """The tables of one pair, aligned for the terminal too, with what should be said about them."""
+    students = [(f"student: {named(m, report)}", m) for m in report["students"]]
+    models = [("weak supervisor", report["weak"]), *students, ("strong ceiling", report["ceiling"])]
+
+    def plus_minus(m, key, form=".3f"):
+        return f"{m[key]:{form}} ± {m[f'{key}_se']:.3f}" if key in m else ""
+
+    def share(m, key):
+        return "" if m.get(key) is None else f"{m[key]:.3f}"
+
+    counted = "test examples" if report["seeds"] == 1 else "test examples and of seeds"
+    lines = [f"{report['weak']['name']} supervises {report['ceiling']['name']}: {setting(report)}.",
+             f"± is one standard error; it and the 95% intervals count the choice of {counted}.",
+             "Agreement with the weak supervisor: overall, where it is right, where it is wrong.", ""]
+    columns = {"accuracy": lambda m: plus_minus(m, "accuracy"), "over weak": lambda m: plus_minus(m, "gain", "+.3f"),
+               "over xent": lambda m: plus_minus(m, "over_xent", "+.3f"), "PGR [95%]": lambda m: pgr_text(m) if "pgr" in m else "",
+               "agreement": lambda m: share(m, "agreement"), "weak right": lambda m: share(m, "agreement_weak_right"),
+               "weak wrong": lambda m: share(m, "agreement_weak_wrong")}
+    lines += table(models, columns)
+    missing = {m["no_pgr"] for _, m in students if "no_pgr" in m}
+    if "no gap" in missing:
+        lines += ["", "No gap: the weak supervisor is as good as the ceiling or better, so there is nothing to recover."]
+    if "unclear" in missing:
+        lines += ["", "PGR is not given: the ceiling is not clearly above the weak supervisor (the 95% interval of the gap "
+                      "includes 0), so there is no gap to recover. A stronger student or more test examples would help."]
+    for name, m in students:
+        if "chain" in m:
+            links = zip(re.split(",", m["name"].split("-via-")[1]), m["chain"])
+            lines += ["", f"Chain, {name}: " + " → ".join([f"{report['weak']['name']} {report['weak']['accuracy']:.3f}", *(
+                f"{link} {accuracy:.3f}" for link, (accuracy, _) in links), f"{report['ceiling']['name']} {m['accuracy']:.3f}"]) + "."]
+
+    lines += ["", "Confidence: its mean, the expected calibration error (10 bins), the Brier score; and of the test examples where student and "
+                  "supervisor differ, how often the student is right, where it is the more confident of the two and where the less.", ""]
+    lines += table(models, {"confidence": lambda m: share(m, "confidence"), "ECE": lambda m: share(m, "ece"), "Brier": lambda m: share(m, "brier"),
+                            "right where surer": lambda m: share(m, "right_if_surer"),
+                            "right where less sure": lambda m: share(m, "right_if_less_sure")})
+    stopped = [(name, m["curve"]) for name, m in models if "curve" in m]
+    if stopped:
+        lines += ["", "Test accuracy where training could stop (at step): its end; the evaluation with the lowest loss on held-out training "
+                      "labels; the one with the highest test accuracy, an oracle that no one has.", ""]
+        at = lambda stop: f"{stop['accuracy']:.3f} ({', '.join(map(str, sorted(set(stop['steps']))))})"
+        lines += table(stopped, {"last step": lambda m: at(m["last"]), "best on held-out labels": lambda m: at(m["held_out"]),
+                                 "oracle": lambda m: at(m["oracle"])})
+    return "\n".join(lines)
+
+
+def scaling_table(figures, sizes):
+    """A table for each student of `scaling`: supervisors down, strong models across."""
+    lines = []
+    names = {size: name for name, size in sizes.items()}
+    for student, found in figures.items():
+        across = {f"{names[size]} ({size / 1e6:,.0f}M)": size for size, *_ in found["ceiling"]}
+        cell = lambda points, size: next((f"{accuracy:.3f} ± {se:.3f}" for s, accuracy, se in points if s == size), "")
+        rows = [(f"students of {weak} ({line['accuracy']:.3f})", line["students"]) for weak, line in found["supervisors"].items()]
+        lines += ["", f"Scaling, student: {student}. Test accuracy by strong model; in brackets the supervisor's own.", ""]
+        lines += table([*rows, ("strong ceiling", found["ceiling"])],
+                       {name: lambda points, size=size: cell(points, size) for name, size in across.items()})
+    return "\n".join(lines)
+
+
+def table(models, columns):
+    """Markdown lines. models: [(name, numbers)]; columns: {title: numbers -> cell}, left out where no model has any."""
+    columns = {title: cell for title, cell in columns.items() if any(cell(m) for _, m in models)}
+    rows = [["", *columns], *([name, *(cell(m) for cell in columns.values())] for name, m in models)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    rows.insert(1, ["-" * width for width in widths])
+    return ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows]

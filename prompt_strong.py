@@ -52,7 +52,7 @@ def main(
     context = "".join(row["text"] + label_words[row["probs"][1] > 0.5 if "probs" in row else row["label"]] + "\n\n"
                       for row in rows[:shots])
     room = min(max_tokens, tokenizer.model_max_length - classifier.size(classifier.encode(tokenizer, [context])[0]))
-    if room < 16:
+    if room < min(16, max_tokens):
         stage.refuse(f"--shots={shots}: they leave no room for a text in the {tokenizer.model_max_length} tokens that {model} reads")
 
     def ask(rows, what):
@@ -71,8 +71,8 @@ def main(
 
 def shorten(tokenizer, text, room):
     """The end of a text, of so many tokens."""
-    ids = tokenizer(text, add_special_tokens=False).input_ids
-    return text if len(ids) <= room else tokenizer.decode(ids[-room:])
+    places = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
+    return text if len(places) <= room else text[places[-room][0]:]
 
 
 def shared(model, tokenizer, texts):

@@ -84,7 +84,7 @@ for seed in ${SEEDS:-0}; do
     if [ "${PROBE:-0}" = 1 ]; then  # the second one on top of the finetuned student
       student "weak_$weak" "$loss" "${strong}_probe-$loss" "${probe[@]}"
       student "weak_$weak" "$loss" "${strong}_$loss" "${strongly[@]}" --save_model
-      model=$out/$weak-to-${strong}_$loss/model student "weak_$weak" "$loss" "${strong}_$loss-then-probe" "${probe[@]}"
+      model=$out/$weak-to-${strong}_$loss/model student "weak_$weak" "$loss" "${strong}_$loss-then-probe" "${probe[@]}" --head=random
     else
       student "weak_$weak" "$loss" "${strong}_$loss" "${strongly[@]}"
     fi

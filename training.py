@@ -188,11 +188,21 @@ def full_state(model, *optimizers):
     return get_state_dict(model, optimizers, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
 
 
+@torch.no_grad()
 def restore(model, weights):
-    """Gives a model, which may be spread over processes, the weights that the first process holds."""
-    from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
+    """Gives all processes, or a model spread over them, the weights that the first process holds."""
+    for name, own in model.state_dict().items():
+        value = weights[name].to(DEVICE) if RANK == 0 else torch.empty(own.shape, dtype=own.dtype, device=DEVICE)
+        if WORLD > 1:
+            dist.broadcast(value, 0)
+        own.copy_(like(model, value, own))
 
-    set_model_state_dict(model, weights, options=StateDictOptions(full_state_dict=True, broadcast_from_rank0=WORLD > 1))
+
+def like(model, value, parameter):
+    """A copy of a tensor, spread over the processes as a parameter is."""
+    if is_sharded(model) and value.dim():
+        return dist.tensor.distribute_tensor(value.to(DEVICE), parameter.device_mesh, parameter.placements)
+    return value.clone()
 
 
 def save_state(path, model, optimizer, curve, best):
@@ -211,19 +221,13 @@ def save_state(path, model, optimizer, curve, best):
 
 @torch.no_grad()
 def load_state(path, model, optimizer):
-    """Takes up the state of training; returns the curve so far and the best weights. Each process takes its part of the file, a tensor at a time."""
+    """Takes up the state of training; returns the curve so far and the best weights. Each process reads its part, a tensor at a time."""
     state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-
-    def like(value, parameter):
-        if is_sharded(model) and value.dim():
-            return dist.tensor.distribute_tensor(value.to(DEVICE), parameter.device_mesh, parameter.placements)
-        return value.clone()
-
     for name, own in model.state_dict().items():
-        own.copy_(like(state["weights"][name], own))
+        own.copy_(like(model, state["weights"][name], own))
     moments, parameters = state["moments"], dict(model.named_parameters())
     optimizer.load_state_dict({
-        "state": {i: {key: like(value, parameter) for key, value in moments["state"][name].items()}
+        "state": {i: {key: like(model, value, parameter) for key, value in moments["state"][name].items()}
                   for i, (name, parameter) in enumerate(parameters.items()) if name in moments["state"]},
         "param_groups": [{**moments["param_groups"][0], "params": list(range(len(parameters)))}]})
     torch.set_rng_state(state["random"].clone())

@@ -166,3 +166,30 @@ def test_several_seeds_and_pairs(tmp_path):
         ("b-to-c", ["reverse_kl"]), ("b_v2", ["xent"])]
     assert "3 seeds" in printed
     assert "up to date" in command("evaluate_pgr.py", tmp_path / "task")[1]
+
+
+def test_scaling_and_the_difference_to_xent(tmp_path):
+    """Two seeds, two supervisors, two strong models of known size."""
+    for seed in (0, 1):
+        folder = tmp_path / "task" / f"seed{seed}"
+        for name, right in {"weak_a": WEAK, "weak_z": {0}, "ceiling_small": set(range(8)), "ceiling_big": CEILING, "a-to-small_xent": STUDENT - {0},
+                            "a-to-big_xent": STUDENT, "a-to-big_conf": STUDENT | {8 + seed}, "z-to-big_xent": {0, 1}}.items():
+            predictions(folder / name / "predictions.jsonl", right, copies=20)
+        for name, size in (("small", 10**6), ("big", 2 * 10**7)):
+            (folder / f"ceiling_{name}" / "run.json").write_text(json.dumps({"metrics": {"parameters": size}}))
+    _, printed, _ = command("evaluate_pgr.py", tmp_path / "task")
+    report = json.loads((tmp_path / "task" / "report.json").read_text())
+    conf = report["students"][1]
+    assert conf["name"] == "conf" and conf["over_xent"] == pytest.approx(0.1)
+    # +1 on one example in ten of each seed, another one in the other seed; the seeds' means do not differ
+    assert conf["over_xent_se"] == pytest.approx((0.1 * 0.4 / 200) ** 0.5) and "over_xent" not in report["students"][0]
+    lines = [line for line in printed.split("Scaling, student: xent")[1].splitlines() if line.startswith("|")]
+    assert [[cell.split(" ±")[0].strip() for cell in line.split("|")[1:-1]] for line in lines if "--" not in line] == [
+        ["", "small (1M)", "big (20M)"], ["students of a (0.500)", "0.600", "0.700"], ["students of z (0.100)", "", "0.200"],
+        ["strong ceiling", "0.800", "0.900"]]
+    assert (tmp_path / "task" / "scaling.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_supervisor_above_the_ceiling_leaves_no_gap(tmp_path):
+    _, (_, printed, _) = evaluate(tmp_path, weak=CEILING, ceiling=WEAK, student=STUDENT)
+    assert "| no gap" in printed and "nothing to recover" in printed

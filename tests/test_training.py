@@ -38,7 +38,7 @@ model, data, *runs = sys.argv[1:]
 for run in runs:
     out, loss, *flags = run.split()
     train_strong.main(model, data, data, out, loss, epochs=2, batch_size=13, lr=3e-3, save_model=True,
-                      **{name: {"True": True}.get(value) or int(value) for name, value in (flag.split("=") for flag in flags)})
+                      **{name: {"True": True, "best": "best"}.get(value) or int(value) for name, value in (flag.split("=") for flag in flags)})
 '''
 LOSSES = ("xent", "conf", "mix")
 
@@ -65,11 +65,13 @@ def runs(tiny, tmp_path_factory):
         return [f"{folder}/{way}_{loss} {loss} {flags}" for loss in LOSSES]
 
     drive.folder = folder
-    drive(*each("one"), *each("micro4", "microbatch=4"), *each("micro5", "microbatch=5"), f"{folder}/check xent checkpointing=True")
+    drive(*each("one"), *each("micro4", "microbatch=4"), *each("micro5", "microbatch=5"), f"{folder}/check xent checkpointing=True",
+          f"{folder}/one_best mix evals=4 keep=best")
     drive(*each("two"), *each("two_micro4", "microbatch=4"), processes=2)
-    crashed = f"{folder}/crashed mix fsdp=True microbatch=4 save_minutes=0"
+    best = "fsdp=True microbatch=4 evals=4 keep=best"
+    crashed = f"{folder}/crashed mix {best} save_minutes=0"
     drive(crashed, processes=2, ok=False, CRASH="1")
-    drive(*each("fsdp", "fsdp=True microbatch=4"), crashed, processes=2, STEPS=f"{folder}/steps")
+    drive(*each("fsdp", "fsdp=True microbatch=4"), f"{folder}/fsdp_best mix {best}", crashed, processes=2, STEPS=f"{folder}/steps")
     return folder
 
 
@@ -77,8 +79,8 @@ def weights(folder):
     return safetensors.torch.load_file(folder / "model" / "model.safetensors")
 
 
-@pytest.mark.parametrize("way", ["micro4", "micro5", "two", "two_micro4", "fsdp"])
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("way, loss", [
+    *((way, loss) for way in ("micro4", "micro5", "two", "two_micro4", "fsdp") for loss in LOSSES), ("fsdp", "best")])
 def test_same_weights_however_the_batch_is_computed(runs, way, loss):
     expected, found = weights(runs / f"one_{loss}"), weights(runs / f"{way}_{loss}")
     assert expected.keys() == found.keys()
@@ -96,10 +98,10 @@ def test_losses_differ(runs):
 
 def test_several_processes_go_on_after_a_crash_with_the_same_bits(runs):
     for name in ("model/model.safetensors", "predictions.jsonl", "curve.jsonl"):
-        assert (runs / "crashed" / name).read_bytes() == (runs / "fsdp_mix" / name).read_bytes()
+        assert (runs / "crashed" / name).read_bytes() == (runs / "fsdp_best" / name).read_bytes()
     assert not list((runs / "crashed").glob("*state*"))
     steps = [float(line) for line in (runs / "steps").read_text().split()]
-    assert steps.count(0.0) == 2 and steps.count(0.5) == 4  # in both processes: the crashed run went on from half way
+    assert steps.count(0.0) == 4 and steps.count(0.5) == 6  # in both processes: the crashed run went on from half way
 
 
 def test_one_process_goes_on_after_a_kill_with_the_same_bits(tiny, tmp_path):
@@ -141,6 +143,38 @@ def test_a_parameter_that_gets_no_gradient_is_no_hindrance_to_going_on(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         run(crash, tmp_path / "state.pt")
     assert torch.equal(run(xent, tmp_path / "state.pt"), run(xent, tmp_path / "other.pt"))
+
+
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_the_step_that_is_kept_and_going_on_to_it(tmp_path, keep):
+    """The held-out loss is made up: best at the second of four evaluations. Stopped after the third one and started again."""
+    inputs, targets = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)), torch.eye(2)[[0, 1] * 20]
+
+    def run(name, crash=False, **evaluation):
+        torch.manual_seed(0)
+        net, seen = torch.nn.Linear(3, 2), {}
+
+        def evaluate(step):
+            if crash and step > 15:
+                raise KeyboardInterrupt
+            seen[step] = net.weight.detach().clone()
+            net.eval()
+            return {"held_out_loss": abs(step - 9)}
+
+        evaluation = {"evals": 4, "evaluate": evaluate, "keep": keep} if evaluation.get("evals") else {}
+        curve = training.train(net, lambda batch: net(inputs[batch]), torch.ones(40, dtype=torch.long), targets, xent, epochs=4,
+                               batch_size=8, lr=0.1, state=tmp_path / name, save_minutes=0.0, **evaluation)
+        return net, curve, seen
+
+    net, curve, seen = run("whole", evals=4)
+    assert [point["step"] for point in curve if "held_out_loss" in point] == [5, 10, 15, 20] == list(seen)
+    assert training.kept(curve, keep) == {"last": 20, "best": 10}[keep]
+    assert torch.equal(net.weight, seen[training.kept(curve, keep)]) and net.training
+    assert torch.equal(seen[20], run("plain")[0].weight)  # to evaluate changes nothing
+    with pytest.raises(KeyboardInterrupt):
+        run("crashed", crash=True, evals=4)
+    again, curve, seen = run("crashed", evals=4)
+    assert torch.equal(again.weight, net.weight) and list(seen) == [20] and len(curve) == 20
 
 
 def test_every_run_has_a_state_of_its_own(tmp_path):

@@ -1,0 +1,181 @@
+"""Every analysis that run_all.sh can add, on tiny models: the stages it calls, what they leave, and what the report makes of it."""
+
+import importlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT, read, rows, write
+
+import evaluate_pgr
+import probe
+import stage
+
+
+def run_all(folder, *words, **environment):
+    """The commands that run_all.sh gives, in their order: a `python` that writes down how it was called, and does nothing."""
+    python = folder / "bin" / "python"
+    python.parent.mkdir(exist_ok=True)
+    python.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" "" >> {folder}/commands\n')
+    python.chmod(0o755)
+    (folder / "commands").write_text("")
+    subprocess.run(["bash", ROOT / "run_all.sh", *map(str, words)], check=True, capture_output=True,
+                   env={**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}", **environment})
+    return [command.split("\n") for command in (folder / "commands").read_text().strip("\n").split("\n\n")]
+
+
+def here(argv, monkeypatch, capsys):
+    """What a command prints, run in this process, so that torch is imported once."""
+    monkeypatch.setattr(sys, "argv", argv)
+    stage.cli(importlib.import_module(os.path.basename(argv[0]).removesuffix(".py")).main)
+    return capsys.readouterr().out
+
+
+SWITCHES = {"PROBE": "1", "PROMPT": "1", "GENERATIVE": "1", "LOSSES": "xent conf", "PROMPT_FLAGS": "--max_tokens=20",
+            "GENERATIVE_FLAGS": "--block=32 --epochs=1"}
+
+
+@pytest.fixture(scope="module")
+def analyses(tiny, tmp_path_factory):
+    """The folder of the first seed, after BERT -> GPT-2 -> Llama with everything switched on, without and with GENERATIVE; and the rerun."""
+    folder = tmp_path_factory.mktemp("analyses")
+    data = write(folder / "reviews.jsonl", rows(300))
+    (folder / "task.json").write_text(json.dumps({"prompt": "{text}\nSentiment:", "label_words": [" negative", " positive"]}))
+    places = {"DATA": str(folder / "data"), "RESULTS": str(folder / "results")}
+    printed = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probe, "CACHE", folder / "cache")
+        for switches in (SWITCHES | {"GENERATIVE": "0"}, {"GENERATIVE": "1", "LOSSES": "xent"}, {"GENERATIVE": "0"}):
+            commands = run_all(folder, f"{tiny['bert']},{tiny['gpt2']}", tiny["llama"], data, "--evals=2", "--batch_size=16",
+                               "--lr=3e-3", **SWITCHES | switches, **places)
+            for argv in commands:
+                capture = io.StringIO()
+                patch.setattr(sys, "stdout", capture)
+                patch.setattr(sys, "argv", argv)
+                stage.cli(importlib.import_module(os.path.basename(argv[0]).removesuffix(".py")).main)
+                printed.append((os.path.basename(argv[-1]), capture.getvalue()))
+            printed.append("end of run")
+    return folder / "results" / "reviews" / "seed0", printed
+
+
+def test_every_student_is_there_and_in_the_report(analyses):
+    seed, printed = analyses
+    made = {path.name for path in seed.iterdir()}
+    students = {"xent", "conf", "probe-xent", "probe-conf", "xent-then-probe", "conf-then-probe", "xent-via-tiny-gpt2", "conf-via-tiny-gpt2",
+                "prompt", "prompt-5-weak", "prompt-5-true"}
+    assert {f"tiny-bert-to-tiny-llama_{student}" for student in students} < made
+    report = json.loads((seed.parent / "report.json").read_text())
+    found = {(pair["weak"]["name"], pair["ceiling"]["name"]): {m["name"]: m for m in pair["students"]}
+             for pair in [report, *report["more_pairs"]]}
+    assert found.keys() == {("tiny-bert", "tiny-llama"), ("tiny-bert", "tiny-llama-generative")}
+    assert found["tiny-bert", "tiny-llama"].keys() == students
+    assert found["tiny-bert", "tiny-llama-generative"].keys() == {name for name in students if "conf" not in name}
+    assert all("left out" not in text for _, text in filter(lambda item: item != "end of run", printed))
+    tables = (seed.parent / "report.md").read_text()
+    assert re.search(r"Chain, student: xent-via-tiny-gpt2: tiny-bert 0\.\d+ → tiny-gpt2 0\.\d+ → tiny-llama 0\.\d+\.", tables)
+    for picture in ("pgr", "agreement", "confidence", "curves"):
+        assert (seed.parent / f"{picture}.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_rerun_does_nothing(analyses):
+    _, printed = analyses
+    last = printed[-2 - printed[-2::-1].index("end of run"):-1]
+    again = [text for _, text in filter(lambda item: item != "end of run", last)]
+    assert again and all("up to date" in text for text in again[:-1])
+
+
+def test_a_chain_passes_its_labels_on(analyses):
+    seed, _ = analyses
+    def labels(student):
+        return json.loads((seed / student / "run.json").read_text())["inputs"]["labels"]["path"]
+
+    assert labels("tiny-bert-to-tiny-gpt2_xent").endswith("labels_tiny-bert/labels.jsonl")
+    assert labels("tiny-bert-to-tiny-llama_xent-via-tiny-gpt2").endswith("labels_tiny-bert-to-tiny-gpt2_xent/labels.jsonl")
+    between = read(seed / "labels_tiny-bert-to-tiny-gpt2_xent" / "labels.jsonl")
+    assert {tuple(row) for row in between} == {("id", "text", "probs")} and between != read(seed / "labels_tiny-bert" / "labels.jsonl")
+
+
+def test_the_folders_of_a_chain_of_four():
+    assert evaluate_pgr.teachers("a-to-", "conf:alpha=0.5-via-b,c") == ["a-to-b_conf:alpha=0.5", "a-to-c_conf:alpha=0.5-via-b"]
+    assert evaluate_pgr.teachers("a-to-", "xent") == []
+
+
+def test_evaluations_during_training(analyses):
+    seed, _ = analyses
+    for student in ("tiny-bert-to-tiny-llama_conf", "tiny-bert-to-tiny-llama_probe-conf", "ceiling_tiny-llama"):
+        folder = seed / student
+        curve, predictions = read(folder / "curve.jsonl"), read(folder / "predictions.jsonl")
+        points = [point for point in curve if "accuracy" in point]
+        assert len(points) == 2 and points[-1]["step"] == len(curve) and all(point["held_out_loss"] > 0 for point in points)
+        right = sum((row["probs"][1] > 0.5) == row["label"] for row in predictions) / len(predictions)
+        assert points[-1]["accuracy"] == pytest.approx(right)
+        if student.startswith("ceiling"):
+            assert "agreement" not in points[-1]
+        else:
+            weak = {row["id"]: row["probs"][1] > 0.5 for row in read(seed / "weak_tiny-bert" / "predictions.jsonl")}
+            assert points[-1]["agreement"] == pytest.approx(
+                sum((row["probs"][1] > 0.5) == weak[row["id"]] for row in predictions) / len(predictions))
+
+
+def test_held_out_labels_are_not_trained_on_and_are_the_same_for_the_ceiling(analyses, tiny, tmp_path, monkeypatch, capsys):
+    """Other labels for the tenth that is held out change the curve's loss, and not a weight."""
+    import hashlib
+
+    seed, _ = analyses
+    data = seed.parents[2] / "data" / "reviews"
+    transfer = read(data / "transfer.jsonl")
+    held = sorted(transfer, key=lambda row: hashlib.sha256(row["id"].encode()).digest())[:len(transfer) // 10]
+    flipped = [row | {"label": 1 - row["label"]} if row in held else row for row in reversed(transfer)]
+    write(tmp_path / "flipped.jsonl", sorted(flipped, key=lambda row: [other["id"] for other in transfer].index(row["id"])))
+    here(["train_strong.py", f"--model={tiny['llama']}", f"--labels={tmp_path}/flipped.jsonl", f"--test={data}/test.jsonl",
+          f"--task={data}/task.json", "--evals=2", "--batch_size=16", "--lr=3e-3", f"--out={tmp_path}/out"], monkeypatch, capsys)
+    ceiling = seed / "ceiling_tiny-llama"
+    assert (tmp_path / "out" / "predictions.jsonl").read_bytes() == (ceiling / "predictions.jsonl").read_bytes()
+    ours, theirs = ([point["held_out_loss"] for point in read(folder / "curve.jsonl") if "held_out_loss" in point]
+                    for folder in (tmp_path / "out", ceiling))
+    assert all(a != pytest.approx(b) for a, b in zip(ours, theirs))
+
+
+def test_the_best_step_is_the_one_that_is_kept_and_saved(analyses, tiny, tmp_path, monkeypatch, capsys):
+    seed, _ = analyses
+    data = seed.parents[2] / "data" / "reviews"
+    common = [f"--labels={seed}/labels_tiny-bert/labels.jsonl", f"--test={data}/test.jsonl", f"--task={data}/task.json"]
+    here(["train_strong.py", f"--model={tiny['llama']}", *common, "--evals=8", "--epochs=8", "--batch_size=8", "--lr=5e-3", "--keep=best",
+          "--save_model", f"--out={tmp_path}/best"], monkeypatch, capsys)
+    points = [point for point in read(tmp_path / "best" / "curve.jsonl") if "held_out_loss" in point]
+    best = min(points, key=lambda point: point["held_out_loss"])
+    metrics = json.loads((tmp_path / "best" / "run.json").read_text())["metrics"]
+    assert best != points[-1] and metrics["step"] == best["step"] and metrics["accuracy"] == best["accuracy"]
+    # the saved model is that one: trained for no step, it predicts the same
+    here(["train_strong.py", f"--model={tmp_path}/best/model", *common, "--head=keep", "--epochs=0", f"--out={tmp_path}/again"], monkeypatch, capsys)
+    for ours, theirs in zip(*(read(tmp_path / name / "predictions.jsonl") for name in ("best", "again"))):
+        assert ours["probs"] == pytest.approx(theirs["probs"], abs=2e-6)
+
+
+def test_a_saved_model_is_no_other_run(analyses, tiny, tmp_path, monkeypatch, capsys):
+    seed, _ = analyses
+    data = seed.parents[2] / "data" / "reviews"
+    argv = ["train_strong.py", f"--model={tiny['bert']}", f"--labels={seed}/labels_tiny-bert/labels.jsonl", f"--test={data}/test.jsonl",
+            "--epochs=0", f"--out={tmp_path}/out"]
+    assert "up to date" not in here(argv, monkeypatch, capsys)
+    assert "up to date" not in here([*argv, "--save_model"], monkeypatch, capsys)  # there is none yet
+    assert "up to date" in here([*argv, "--save_model"], monkeypatch, capsys)
+    assert "up to date" in here(argv, monkeypatch, capsys) and (tmp_path / "out" / "model").exists()
+
+
+@pytest.mark.parametrize("flags, complaint", [
+    (["--keep=best"], "--keep=best: last or best is needed, best with --evals"),
+    (["--keep=first", "--evals=2"], "--keep=first: last or best is needed"),
+    (["--evals=-1"], "--evals=-1: 0 or more is needed"),
+    (["--evals=2", "--weak={seed}/labels_tiny-bert/labels.jsonl"], "the supervisor's predictions on this very file are needed"),
+])
+def test_refused(analyses, tmp_path, monkeypatch, capsys, flags, complaint):
+    seed, _ = analyses
+    data = seed.parents[2] / "data" / "reviews"
+    with pytest.raises(SystemExit, match=complaint):
+        here(["train_strong.py", "--model=none", f"--labels={data}/transfer.jsonl", f"--test={data}/test.jsonl", f"--out={tmp_path}/out",
+              *(flag.format(seed=seed) for flag in flags)], monkeypatch, capsys)

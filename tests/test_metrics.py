@@ -1,0 +1,56 @@
+"""Calibration, agreement and their standard errors, worked out by hand."""
+
+import numpy as np
+import pytest
+
+import metrics
+
+
+def test_calibration_by_hand():
+    # confidences .9 .9 .9 .9 .6 .6, right: 3 of the 4, and neither of the 2
+    p1, label = np.array([[0.9, 0.9, 0.1, 0.1, 0.6, 0.4]]), np.array([1, 1, 0, 1, 0, 1])
+    found = metrics.calibration(p1, label)
+    assert found["confidence"] == pytest.approx(0.8)
+    assert found["ece"] == pytest.approx(4 / 6 * abs(0.75 - 0.9) + 2 / 6 * abs(0 - 0.6))
+    assert found["brier"] == pytest.approx((3 * 0.1**2 + 0.9**2 + 2 * 0.6**2) / 6)
+    assert [(round(b["confidence"], 6), b["accuracy"], b["share"]) for b in found["reliability"]] == [
+        (0.6, 0, pytest.approx(2 / 6)), (0.9, 0.75, pytest.approx(4 / 6))]
+    assert metrics.calibration(np.array([[1.0, 0.0]]), np.array([1, 0]))["ece"] == 0  # 1.0 belongs to the last bin
+
+
+def test_errors_of_two_seeds_do_not_cancel():
+    """One seed too sure, one not sure enough, in the same bin: neither is calibrated."""
+    p1, label = np.full((2, 10), 0.8), np.ones(10, int)
+    p1[1, :4] = 0.2  # right on all, and right on 6 of 10
+    assert metrics.calibration(p1, label)["ece"] == pytest.approx(0.2)
+
+
+def test_standard_error_of_a_share_is_that_of_resampling():
+    rng = np.random.default_rng(0)
+    values, where = (rng.random((1, 400)) < 0.3).astype(float), rng.random((1, 400)) < 0.2
+    share, se = metrics.share_se(values, where)
+    assert share == values[where].mean()
+    drawn = [values[0, i][where[0, i]].mean() for i in rng.integers(400, size=(4000, 400))]
+    assert se == pytest.approx(np.std(drawn), rel=0.05)
+    assert metrics.share_se(values, np.zeros_like(where)) == (None, None)
+
+
+def test_agreement_and_disagreement_by_hand():
+    label = np.ones(8, int)
+    weak = np.array([[0.9, 0.9, 0.9, 0.9, 0.3, 0.3, 0.3, 0.3]])  # right on the first four
+    student = np.array([[0.8, 0.8, 0.8, 0.01, 0.95, 0.95, 0.6, 0.2]])
+    found = metrics.agreement(student, weak, label)
+    assert found["agreement"] == 0.5 and found["agreement_weak_right"] == 0.75 and found["agreement_weak_wrong"] == 0.25
+    assert found["agreement_weak_right_se"] == pytest.approx((0.75 * 0.25 / 4) ** 0.5)
+    # they differ on 3 (student surer by .09, wrong), 4 and 5 (surer by .25, right) and 6 (less sure by .1, right)
+    found = metrics.disagreement(student, weak, label)
+    assert found["right_if_surer"] == pytest.approx(2 / 3) and found["right_if_less_sure"] == 1
+    assert found["by_confidence"] == []  # too few to cut into bins
+    found = metrics.disagreement(np.tile(student, 10), np.tile(weak, 10), np.tile(label, 10))["by_confidence"]
+    assert [(round(b["surer_by"], 3), b["right"]) for b in found] == [(-0.1, 1), (0.09, 0), (0.25, 1)]
+
+
+def test_a_student_that_never_differs():
+    p1 = np.array([[0.9, 0.2]])
+    found = metrics.disagreement(p1, p1, np.array([1, 1]))
+    assert found == {"right_if_surer": None, "right_if_less_sure": None, "by_confidence": []}

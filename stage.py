@@ -26,11 +26,14 @@ from pathlib import Path
 import fire
 from fire.decorators import SetParseFns
 
+import lock
 import source
 
 FIRST = os.environ.get("RANK", "0") == "0"  # torchrun numbers its processes; the first one writes and speaks for all
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weak-to-strong"  # the demo's models, probes' features
 HOW = ("out", "microbatch", "checkpointing", "fsdp", "save_minutes", "save_model")  # arguments on which no result depends
+
+LEAST = {"batch_size": 1, "max_tokens": 1, "block": 2, "shots": 0, "calibrate": 0, "epochs": 0, "evals": 0, "microbatch": 0, "save_minutes": 0}
 
 
 def refuse(message):
@@ -213,9 +216,11 @@ def start(args, inputs, code, loss=None):
     code    files whose code decides the result; comments, blank lines and docstrings do not count
     loss    the loss used: of losses.py only that function counts, with what it calls
     """
-    for name, least in (("batch_size", 1), ("max_tokens", 1), ("block", 2), ("shots", 0), ("calibrate", 0), ("epochs", 0), ("evals", 0), ("microbatch", 0), ("save_minutes", 0)):
-        if args.get(name, least) < least:
-            refuse(f"--{name}={args[name]}: {least} or more is needed")
+    for name in LEAST.keys() & args.keys():
+        if args[name] < LEAST[name]:
+            refuse(f"--{name}={args[name]}: {LEAST[name]} or more is needed")
+    if not 0 < args.get("lr", 1) < float("inf"):
+        refuse(f"--lr={args['lr']}: a number above 0 is needed")
     folder = Path(args["out"])
     done = _done(folder)
     found = [name for name in inputs if os.path.exists(args[name])]
@@ -225,8 +230,19 @@ def start(args, inputs, code, loss=None):
            "code": hashlib.sha256(source.code_of(*code).encode()).hexdigest()}
     if loss:
         run["loss_source"] = source.loss_source(parse_loss(loss)[0])
-    wanted = {*done.get("outputs", []), *["model"] * args.get("save_model", False)}
-    if done and _identity(done) == _identity(run) and all((folder / name).exists() for name in wanted):
+
+    def is_done():
+        done = _done(folder)
+        wanted = {*done.get("outputs", []), *["model"] * args.get("save_model", False)}
+        return done and _identity(done) == _identity(run) and all((folder / name).exists() for name in wanted)
+
+    if not is_done():
+        try:
+            lock.take(folder) if FIRST else lock.follow(folder, is_done)
+        except OSError as error:
+            refuse(f"cannot write into {folder}: {error.strerror}; another --out is needed")
+    if is_done():  # perhaps only now, by whom we waited for
+        lock.give(folder)
         print(f"up to date: {folder}")
         return None
     versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "datasets", "numpy")}
@@ -257,12 +273,16 @@ def finish(run, metrics, outputs):
             write_jsonl(partial[name], content)
     if not FIRST:
         return
+    for name, given in run["inputs"].items():
+        if fingerprint(given["path"], given)["sha256"] != given["sha256"]:
+            refuse(f"{given['path']} was changed while this run worked on it; run it again")
     run |= {"metrics": metrics, "seconds": round(time.time() - run.pop("started"), 1), "outputs": list(outputs)}
     (folder / "partial.run.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
     _remove(*(folder / name for name in ["run.json", *_done(folder).get("outputs", []), *outputs]))
     for name in [*outputs, "run.json"]:
         os.replace(folder / f"partial.{name}", folder / name)
     _remove(*folder.glob("state-*"))
+    lock.give(folder)
     if re.fullmatch(r"seed\d+", folder.parent.name):
         with open(folder.parent.parent / "history.jsonl", "a") as history:
             history.write(json.dumps(run) + "\n")

@@ -1,6 +1,7 @@
 """How the demo's learning rates and epochs were chosen: on validation data cut from the training splits, never on the test set.
 
     python prepare_data.py demo/films.jsonl --out=data/films_all    # without --max_train: the demo's rows, and those it leaves over
+    python demo/make_small.py ~/.cache/weak-to-strong
     python demo/choose_recipe.py ~/.cache/weak-to-strong data/films_all
 
 The supervisor is judged by ground truth of weak_train, from which it learns. The student is judged by the supervisor's labels of
@@ -50,6 +51,8 @@ print(f"Means of {len(SEEDS)} seeds on {HELD_OUT} held-out examples.\n")
 print("| model | learning rate | epochs | cross-entropy with held-out labels | agreement with them |\n|---|---|---|---|---|")
 train, held_out = parts("weak_train")
 trials = [trial("all-MiniLM-L6-v2", train, held_out, lr, epochs) for epochs in (2, 4) for lr in (5e-5, 1e-4, 2e-4)]
+for lr, epochs in ((lr, epochs) for epochs in (2, 4, 8) for lr in (2e-4, 5e-4, 1e-3)):
+    trial("scratch-2M", train, held_out, lr, epochs)
 supervisor = min(trials, key=lambda found: found[0])[1]
 train, held_out = [(texts, classifier.predict(*supervisor, texts)) for texts, _ in parts("transfer")]
 for lr, epochs in ((2e-5, 1), (5e-5, 1), (1e-4, 1), (5e-5, 2)):

@@ -1,7 +1,10 @@
 """Flags, and what makes a run up to date."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 from conftest import ROOT, command, rows, write
@@ -122,3 +125,79 @@ def test_model_folder_counts_by_content(tmp_path):
     write(tmp_path / "m" / "config.json", [{"a": 2}])
     assert stage.fingerprint(tmp_path / "m", first)["sha256"] != first["sha256"]
     assert stage.fingerprint(tmp_path / "n", {**first, "path": str(tmp_path / "n")})["sha256"] == first["sha256"]
+
+
+SLOW = """
+import os, sys, time
+sys.path.insert(0, sys.argv[1])
+import stage
+run = stage.start({"out": sys.argv[2], "lr": float(sys.argv[3])}, [], ["stage.py"])
+if run:
+    print("works", os.getpid(), flush=True)
+    time.sleep(float(sys.argv[4]))
+    stage.finish(run, {}, {"who.txt": str(os.getpid())})
+"""
+
+
+def slow(folder, lr=1, seconds=0.5, **environment):
+    return subprocess.Popen([sys.executable, "-c", SLOW, ROOT, folder, str(lr), str(seconds)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            text=True, env={**os.environ, **environment})
+
+
+def test_of_several_at_once_one_works_and_the_others_wait_for_it(tmp_path):
+    first = slow(tmp_path / "run")
+    assert first.stdout.readline() == f"works {first.pid}\n"
+    others = [slow(tmp_path / "run") for _ in range(3)]
+    for other in others:
+        printed, error = other.communicate()
+        assert printed == f"up to date: {tmp_path}/run\n" and f"waiting for process {first.pid} on " in error and other.returncode == 0
+    assert (tmp_path / "run" / "who.txt").read_text() == str(first.pid)
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"who.txt", "run.json"}
+    first.communicate()
+
+
+def test_another_run_of_the_same_folder_waits_too_and_then_works(tmp_path):
+    first = slow(tmp_path / "run")
+    first.stdout.readline()
+    second = slow(tmp_path / "run", lr=2)
+    printed, error = second.communicate()
+    assert printed == f"works {second.pid}\n" and "waiting for" in error and first.poll() == 0
+    first.communicate()
+
+
+def test_a_dead_owner_s_lock_is_taken_over(tmp_path):
+    first = slow(tmp_path / "run", seconds=1000)
+    first.stdout.readline()
+    second = slow(tmp_path / "run")
+    assert "waiting for" in second.stderr.readline()
+    first.kill()
+    assert second.communicate()[0] == f"works {second.pid}\n"
+    third = slow(tmp_path / "new", seconds=1000)
+    third.stdout.readline()
+    third.kill()
+    assert (tmp_path / "new" / ".lock").exists() and slow(tmp_path / "new").communicate()[0].startswith("works")
+    first.communicate(), third.communicate()
+
+
+def test_the_processes_of_a_launch_work_together(tmp_path):
+    launch = {"MASTER_PORT": "1", "TORCHELASTIC_RUN_ID": "a"}
+    second = slow(tmp_path / "run", RANK="1", **launch)  # waits for its first process
+    first = slow(tmp_path / "run", RANK="0", **launch)
+    assert [process.communicate()[0].split()[0] for process in (first, second)] == ["works", "works"]
+    assert [slow(tmp_path / "run", RANK=rank, **launch).communicate()[0].split()[0] for rank in "01"] == ["up", "up"]
+
+
+def test_a_place_that_cannot_be_written_is_found_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "run", "/proc/run"):
+        with pytest.raises(SystemExit, match="cannot write into .*; another --out is needed"):
+            stage.start({"out": str(place)}, [], ["stage.py"])
+
+
+def test_an_input_that_changes_under_the_work_is_noticed(tmp_path):
+    data = write(tmp_path / "data.jsonl", [{}])
+    run = stage.start({"out": str(tmp_path / "out"), "data": str(data)}, ["data"], ["stage.py"])
+    write(data, [{}, {}])
+    with pytest.raises(SystemExit, match="data.jsonl was changed while this run worked on it"):
+        stage.finish(run, {}, {"a.txt": "a"})
+    assert not (tmp_path / "out" / "run.json").exists()

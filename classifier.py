@@ -53,6 +53,7 @@ def load(model, label_words=None, head="words", seed=0, max_tokens=None, fsdp=Fa
     config.num_labels = outputs
     model = AutoModelForSequenceClassification.from_pretrained(
         name, config=config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, ignore_mismatched_sizes=True)
+    check_vocabulary(model, tokenizer)
     if head != "keep":
         set_head(model, tokenizer, name, label_words if head == "words" else None, seed)
     return shard(model) if fsdp else model.to(DEVICE), tokenizer
@@ -64,7 +65,15 @@ def load_language_model(model):
     if not (config.architectures or [""])[0].endswith(("ForCausalLM", "LMHeadModel")):
         raise ValueError("it is no causal language model, so it cannot be tuned to go on with a text")
     model = AutoModelForCausalLM.from_pretrained(name, config=config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False)
+    check_vocabulary(model, tokenizer)
     return model.to(DEVICE), tokenizer
+
+
+def check_vocabulary(model, tokenizer):
+    """Raises ValueError where tokenizer and model do not belong together. (Added tokens that no text uses may lie beyond.)"""
+    highest, known = max(tokenizer.vocab_size - 1, tokenizer.pad_token_id), model.get_input_embeddings().num_embeddings
+    if highest >= known:
+        raise ValueError(f"the tokenizer has ids up to {highest}, the model knows {known} tokens: they do not belong together")
 
 
 def begin(model, max_tokens=None):
@@ -77,6 +86,8 @@ def begin(model, max_tokens=None):
     tokenizer = AutoTokenizer.from_pretrained(name, truncation_side="left", padding_side="right", trust_remote_code=False)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.pad_token is None or not tokenizer("It is").input_ids:
+        raise ValueError("its tokenizer is missing, or has no token to pad with (pad_token or eos_token)")
     config.pad_token_id = tokenizer.pad_token_id
     limits = tokenizer.model_max_length, getattr(config, "max_position_embeddings", None), max_tokens
     tokenizer.model_max_length = min(limit for limit in limits if limit and limit > 0)  # saved with it

@@ -45,6 +45,8 @@ def main(
 
     stage.finish(run, metrics, {"labels.jsonl": labels()})
     print(f"{count} examples labelled, {metrics['class1_share']:.1%} of them as class 1 -> {out}")
+    if not 0.1 <= metrics["class1_share"] <= 0.9:
+        stage.warn("nearly all labels are of one class: is the supervisor trained well, and the data balanced?")
 
 
 if __name__ == "__main__":

@@ -26,10 +26,10 @@ def share_se(values, where):
 
 
 def describe(p1, label):
-    """Accuracy with its standard error, confidence, and how well the two fit: calibration error and Brier score."""
+    """Accuracy with its standard error, share of class 1 in each seed, confidence, calibration error and Brier score."""
     right = (p1 > 0.5) == label
     accuracy, se = mean_se(right)
-    found = {"accuracy": accuracy, "accuracy_se": se, **calibration(p1, label)}
+    found = {"accuracy": accuracy, "accuracy_se": se, "class1_seeds": (p1 > 0.5).mean(1).tolist(), **calibration(p1, label)}
     if len(p1) > 1:
         found["accuracy_seeds"] = right.mean(1).tolist()
         found["accuracy_se_seeds"] = float(right.mean(1).std(ddof=1) / len(p1) ** 0.5)

@@ -22,7 +22,7 @@ def pair(weak_name, ceiling_name, students, label, p1):
 
     runs = sorted({tuple(run[:2]) for found in students.values() for run in found})  # the seeds
     weak, ceiling = stack(runs, 0), stack(runs, 1)
-    report = {"examples": len(label), "seeds": len(runs), "weak": {"name": weak_name, **metrics.describe(weak, label)},
+    report = {"examples": len(label), "class1": float(label.mean()), "seeds": len(runs), "weak": {"name": weak_name, **metrics.describe(weak, label)},
               "ceiling": {"name": ceiling_name, **metrics.describe(ceiling, label), **metrics.agreement(ceiling, weak, label),
                           **overfitting([run[1] for run in runs])}, "students": []}
     for name, found in students.items():
@@ -111,12 +111,7 @@ def tables(report):
                "agreement": lambda m: share(m, "agreement"), "weak right": lambda m: share(m, "agreement_weak_right"),
                "weak wrong": lambda m: share(m, "agreement_weak_wrong")}
     lines += table(models, columns)
-    missing = {m["no_pgr"] for _, m in students if "no_pgr" in m}
-    if "no gap" in missing:
-        lines += ["", "No gap: the weak supervisor is as good as the ceiling or better, so there is nothing to recover."]
-    if "unclear" in missing:
-        lines += ["", "PGR is not given: the ceiling is not clearly above the weak supervisor (the 95% interval of the gap "
-                      "includes 0), so there is no gap to recover. A stronger student or more test examples would help."]
+    lines += ["", *map("- Warning: {}".format, found)] if (found := warnings(report)) else []
     for name, m in students:
         if "chain" in m:
             links = zip(re.split(",", m["name"].split("-via-")[1]), m["chain"])
@@ -136,6 +131,29 @@ def tables(report):
         lines += table(stopped, {"last step": lambda m: at(m["last"]), "best on held-out labels": lambda m: at(m["held_out"]),
                                  "oracle": lambda m: at(m["oracle"])})
     return "\n".join(lines)
+
+
+def warnings(report):
+    """What makes numbers of a report mean less than they seem to, and what to look at."""
+    weak, ceiling, base = report["weak"], report["ceiling"], max(report["class1"], 1 - report["class1"])
+    found = []
+    if weak["accuracy"] - 2 * weak["accuracy_se"] <= base:
+        found.append(f"the weak supervisor is not clearly better than always giving the more frequent class ({base:.3f}). Its labels say little; more "
+                     "--epochs, another --lr or more examples for train_weak.py may help.")
+    for name, m in [("weak supervisor", weak), *((f"student {m['name']}", m) for m in report["students"]), ("strong ceiling", ceiling)]:
+        limit = max(0.9, (1 + base) / 2)  # of unbalanced data one class may well be predicted often
+        collapsed = [share for share in m["class1_seeds"] if max(share, 1 - share) > limit]
+        if collapsed:
+            found.append(f"{name} gives nearly one class only ({', '.join(f'{share:.0%} class 1' for share in collapsed)}, in {len(collapsed)} of "
+                         f"{len(m['class1_seeds'])} seeds). Its training has collapsed: see its curve.jsonl; a smaller --lr or more examples may help.")
+    missing = {m["no_pgr"] for m in report["students"] if "no_pgr" in m}
+    if "no gap" in missing:
+        found.append("the weak supervisor is as good as the ceiling or better: there is nothing to recover, and no PGR. See whether the ceiling was "
+                     "trained enough, or take a stronger student.")
+    if "unclear" in missing:
+        found.append("PGR is not given where the ceiling is not clearly above the weak supervisor (the 95% interval of the gap includes 0). A stronger "
+                     "student or more test examples would help.")
+    return found
 
 
 def scaling_table(figures, sizes):

@@ -9,6 +9,7 @@ Imports the standard library and fire only, so that a stage that is up to date s
     stage.finish(run, {"accuracy": 0.9}, {"predictions.jsonl": rows})
 """
 
+import contextlib
 import difflib
 import functools
 import hashlib
@@ -41,6 +42,16 @@ def refuse(message):
     if not FIRST:
         time.sleep(3)  # by when the first process has said it, and torchrun has ended this one
     raise SystemExit(f"{Path(sys.argv[0]).name}: {message}")
+
+
+@contextlib.contextmanager
+def watched(rows):
+    """Around the training on rows: where it diverges, one line says on which of them."""
+    try:
+        yield
+    except ArithmeticError as error:
+        ids = ", ".join(str(rows[i]["id"]) for i in error.batch)
+        refuse(f"training has diverged: {error}. A smaller --lr may help, or the loss is wrong on one of the examples {ids}")
 
 
 def warn(message):
@@ -100,7 +111,7 @@ def _value(name, default, text):
 
 CHECKS = {  # key: (what it must be, for the message; the check)
     "id": ("a text or a whole number", lambda v: isinstance(v, (str, int)) and not isinstance(v, bool) and v != ""),
-    "text": ("a text that is not empty", lambda v: isinstance(v, str) and v.strip() != ""),
+    "text": ("a text that is not empty, in UTF-8", lambda v: isinstance(v, str) and v.strip() != "" and not re.search("[\ud800-\udfff]", v)),
     "choices": ("two texts that are not empty", lambda v: isinstance(v, list) and len(v) == 2 and all(map(CHECKS["text"][1], v))),
     "label": ("0 or 1", lambda v: type(v) is int and v in (0, 1)),
     "probs": ("two probabilities that sum to 1", lambda v: isinstance(v, list) and len(v) == 2
@@ -144,7 +155,7 @@ def numbered(path, *keys):
 def _row(line, where, keys):
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         refuse(f"{where}: not a line of JSON in UTF-8 ({error})")
     if not isinstance(row, dict):
         refuse(f"{where}: a JSON object is needed, with {', '.join(keys)}")
@@ -152,6 +163,8 @@ def _row(line, where, keys):
         found = next((k for k in key.split("|") if k in row), None)
         if not found:
             refuse(f"{where}: {key.replace('|', ' or ')} is missing; the line has {', '.join(row) or 'nothing'}")
+        if key == "text|choices" and "text" in row and "choices" in row:
+            refuse(f"{where}: text and choices exclude each other")
         check(where, found, row[found])
     return {**row, "id": str(row["id"])} if "id" in row else row
 
@@ -166,6 +179,12 @@ def one_form(path, forms):
     if len(forms) > 1:
         refuse(f"{path}: some lines have choices where others have a text; the two forms do not mix")
     return forms == {True}
+
+
+def both_classes(path, rows):
+    """Refuses ground truth that is all of one class: nothing can be learned from it. Soft labels may lean to one side."""
+    if len(labels := {row.get("label") for row in rows if "probs" not in row}) == 1:
+        refuse(f"{path}: all labels are {labels.pop()}; examples of both classes are needed")
 
 
 def texts(path, rows, like=None):

@@ -63,6 +63,7 @@ def main(
         if not held_rows:
             stage.refuse(f"{labels}: --evals holds a tenth of the labels out, so it needs ten or more")
     texts, held_texts = stage.texts(labels, train_rows), stage.texts(labels, held_rows)
+    stage.both_classes(labels, train_rows)
     test_texts = stage.texts(test, test_rows, like=texts)
     label_words = stage.read_task(task).get("label_words")
     hub.connect(model)
@@ -96,10 +97,11 @@ def main(
         return {**stage.accuracy(rows), **({"agreement": sum(same) / len(same)} if weak else {}),
                 "held_out_loss": float(losses.cross_entropy(probs.clamp(min=1e-8).log(), soft(held_rows)))}
 
-    curve = learner.finetune(net, tokenizer, texts, soft(train_rows),
-                             functools.partial(losses.LOSSES[loss_name], **parameters), checkpointing,
-                             epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, microbatch=microbatch,
-                             state=stage.state(run), save_minutes=save_minutes, evals=evals, evaluate=evaluate, keep=keep)
+    with stage.watched(train_rows):
+        curve = learner.finetune(net, tokenizer, texts, soft(train_rows),
+                                 functools.partial(losses.LOSSES[loss_name], **parameters), checkpointing,
+                                 epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, microbatch=microbatch,
+                                 state=stage.state(run), save_minutes=save_minutes, evals=evals, evaluate=evaluate, keep=keep)
     step = training.kept(curve, keep)
     predictions = predict(step)
     metrics = {**stage.accuracy(predictions), "step": step, "parameters": learner.parameters(net, tokenizer)}

@@ -39,6 +39,7 @@ def main(
     train_rows = stage.read_jsonl(train, "id", "text|choices", "label")
     test_rows = stage.read_jsonl(test, "id", "text|choices", "label")
     texts = stage.texts(train, train_rows)
+    stage.both_classes(train, train_rows)
     test_texts = stage.texts(test, test_rows, like=texts)
     label_words = stage.read_task(task).get("label_words")
     hub.connect(model)
@@ -54,9 +55,10 @@ def main(
         net, tokenizer = learner.load(model, label_words, head, seed, max_tokens, fsdp,
                                       choices=isinstance(texts[0], list))
     targets = torch.eye(2)[[row["label"] for row in train_rows]]  # (N, 2)
-    curve = learner.finetune(net, tokenizer, texts, targets, losses.xent, checkpointing,
-                             epochs=epochs, batch_size=batch_size, lr=lr, seed=seed,
-                             microbatch=microbatch, state=stage.state(run), save_minutes=save_minutes)
+    with stage.watched(train_rows):
+        curve = learner.finetune(net, tokenizer, texts, targets, losses.xent, checkpointing,
+                                 epochs=epochs, batch_size=batch_size, lr=lr, seed=seed,
+                                 microbatch=microbatch, state=stage.state(run), save_minutes=save_minutes)
     probs = learner.predict(net, tokenizer, test_texts, microbatch or batch_size)
     predictions = stage.with_probs(test_rows, probs, "id", "label")
     metrics = stage.accuracy(predictions)

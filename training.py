@@ -64,6 +64,7 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
     evaluate      called with the step at `evals` points, evenly spread, the last at the end of training -> a dict for the curve
     keep          "last": the model ends as its last step left it; "best": as the point of the lowest "held_out_loss" did
 
+    Raises Diverged where the loss is no number any more, with the model and the state file as the step before left them.
     Returns the curve, a dict a step: {"step", "loss", "lr"} and what evaluate gave. Same seed on the same machine, same bits
     (on a CPU), however often resumed.
     """
@@ -83,7 +84,11 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
             bar.initial = bar.n = bar.n + tokens  # done before: no part of the rate
             continue
         value, size = gradients(model, forward, batch, targets, loss, step / steps, size)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        if not (math.isfinite(value) and norm.isfinite()):
+            if state:
+                save_state(state, model, optimizer, curve, best)
+            raise Diverged(f"loss {value}, norm of its gradient {float(norm)}, at step {step + 1} of {steps}", batch)
         optimizer.param_groups[0]["lr"] = lr * min((step + 1) / warmup, (steps - step) / max(1, steps - warmup + 1))
         optimizer.step()
         optimizer.zero_grad()
@@ -102,6 +107,14 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
     if keep == "best":
         restore(model, best)
     return curve
+
+
+class Diverged(ArithmeticError):
+    """The loss or its gradient is no number any more; `batch` are the examples on which it happened."""
+
+    def __init__(self, message, batch):
+        super().__init__(message)
+        self.batch = batch.tolist()
 
 
 def kept(curve, keep="best"):

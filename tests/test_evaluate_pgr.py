@@ -82,7 +82,7 @@ def test_a_gap_that_a_few_resamples_lose_gives_no_nan():
 def test_no_pgr_where_the_ceiling_is_not_clearly_above(tmp_path):
     report, (_, printed, _) = evaluate(tmp_path, weak=WEAK, ceiling={1, 2, 3, 4, 5, 6}, student=STUDENT, copies=2)
     assert report["students"][0]["pgr"] is None
-    assert "PGR is not given" in printed and "unclear" in printed
+    assert "Warning: PGR is not given" in printed and "unclear" in printed
 
 
 def test_joined_by_id_not_by_line(tmp_path):
@@ -193,3 +193,15 @@ def test_scaling_and_the_difference_to_xent(tmp_path):
 def test_a_supervisor_above_the_ceiling_leaves_no_gap(tmp_path):
     _, (_, printed, _) = evaluate(tmp_path, weak=CEILING, ceiling=WEAK, student=STUDENT)
     assert "| no gap" in printed and "nothing to recover" in printed
+
+
+def test_warnings_say_what_means_nothing(tmp_path):
+    """All examples are of class 1, but for those added here: a supervisor no better than chance, a student that always says 1."""
+    lines = lambda said: [{"id": f"e{i}", "label": i % 2, "probs": [1 - p, p]} for i, p in enumerate(said)]
+    files = {"weak": [0.9, 0.9, 0.2, 0.2] * 20, "ceiling": [0.1, 0.9] * 40, "one": [0.8] * 80, "good": [0.1, 0.9] * 38 + [0.9, 0.1] * 2}
+    paths = {name: write(tmp_path / f"{name}.jsonl", lines(said)) for name, said in files.items()}
+    _, printed, _ = command("evaluate_pgr.py", f"--weak={paths['weak']}", f"--ceiling={paths['ceiling']}", f"--students={paths['one']},{paths['good']}",
+                            f"--out={tmp_path}/out")
+    warnings = [line for line in printed.splitlines() if line.startswith("- Warning")]
+    assert len(warnings) == 2 and "not clearly better than always giving the more frequent class (0.500)" in warnings[0]
+    assert "student one gives nearly one class only (100% class 1, in 1 of 1 seeds)" in warnings[1]

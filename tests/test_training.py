@@ -177,6 +177,42 @@ def test_the_step_that_is_kept_and_going_on_to_it(tmp_path, keep):
     assert torch.equal(again.weight, net.weight) and list(seen) == [20] and len(curve) == 20
 
 
+@pytest.mark.parametrize("broken", [lambda logits: logits.sum() * float("nan"), lambda logits: (logits - logits.detach()).abs().sqrt().sum()])
+def test_a_loss_that_is_no_number_stops_training_there(tmp_path, broken):
+    """A loss of nan; or a finite one whose gradient is none."""
+    inputs, targets = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)), torch.eye(2)[[0, 1] * 20]
+
+    def run(state, loss, **more):
+        torch.manual_seed(0)
+        net, seen = torch.nn.Linear(3, 2), []
+        forward = lambda batch: seen.append(batch.tolist()) or net(inputs[batch])
+        try:
+            training.train(net, forward, torch.ones(40, dtype=torch.long), targets, loss, epochs=2, batch_size=8, lr=0.1, state=state, **more)
+        except training.Diverged as error:
+            assert "step 7 of 10" in str(error) and error.batch == seen[-1]
+            return net.weight
+        return net.weight
+
+    def from_step_7(logits, targets, step_frac):
+        return broken(logits) if step_frac >= 0.6 else xent(logits, targets, step_frac)
+
+    stopped = run(tmp_path / "state.pt", from_step_7)
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert stopped.isfinite().all() and torch.equal(state["weights"]["weight"], stopped) and len(state["curve"]) == 6
+    assert torch.equal(run(tmp_path / "state.pt", xent), run(tmp_path / "other.pt", xent))  # from there on, with the loss mended
+
+
+def test_the_examples_on_which_training_diverged_are_named(tiny, tmp_path, monkeypatch):
+    import losses
+    import train_strong
+
+    data = str(write(tmp_path / "data.jsonl", [{"id": f"r{i}", **row} for i, row in enumerate(rows(20))]))
+    monkeypatch.setitem(losses.LOSSES, "xent", lambda logits, targets, step_frac: logits.sum() / 0 * 0)
+    with pytest.raises(SystemExit, match=r"training has diverged: loss nan.* at step 1 of 5\. A smaller --lr .* examples r\d+, r\d+, r\d+, r\d+$"):
+        train_strong.main(str(tiny["gpt2"]), data, data, str(tmp_path / "out"), batch_size=4, epochs=1)
+    assert not (tmp_path / "out" / "run.json").exists()
+
+
 def test_every_run_has_a_state_of_its_own(tmp_path):
     runs = [stage.start({"out": str(tmp_path), **more}, [], [file]) for more, file in (
         ({"lr": 1.0}, "stage.py"), ({"lr": 2.0}, "stage.py"), ({"lr": 1.0}, "training.py"), ({"lr": 1.0, "microbatch": 4}, "stage.py"))]

@@ -1,0 +1,201 @@
+"""Bad input: one line that says what, where and what to do, exit status not 0, no traceback, and earlier results untouched."""
+
+import importlib
+import json
+import re
+import shutil
+import sys
+
+import pytest
+from conftest import make_model, rows, write
+
+import stage
+
+
+@pytest.fixture(scope="module")
+def world(tiny, tmp_path_factory):
+    """Good files of every kind, and models that are broken each in its own way."""
+    folder = tmp_path_factory.mktemp("world")
+    made = [{"id": f"r{i}", **row} for i, row in enumerate(rows(40))]
+    write(folder / "train.jsonl", made)
+    write(folder / "test.jsonl", made[:20])
+    write(folder / "labels.jsonl", [{"id": row["id"], "text": row["text"], "probs": [0.2, 0.8]} for row in made])
+    write(folder / "weak.jsonl", [{"id": row["id"], "label": row["label"], "probs": [0.2, 0.8]} for row in made[:20]])
+    (folder / "task.json").write_text('{"label_words": [" negative", " positive"]}')
+    (folder / "empty").mkdir()
+    for name, missing in (("no-tokenizer", ["tokenizer.json", "tokenizer_config.json"]), ("no-weights", ["model.safetensors"]), ("no-config", ["config.json"])):
+        shutil.copytree(tiny["gpt2"], folder / name)
+        for file in missing:
+            (folder / name / file).unlink()
+    for name, change in (("cut", lambda weights: weights[: len(weights) // 2]), ("garbled", lambda weights: b"\xff" * 100)):
+        shutil.copytree(tiny["gpt2"], folder / name)
+        (folder / name / "model.safetensors").write_bytes(change((folder / name / "model.safetensors").read_bytes()))
+    shutil.copytree(tiny["gpt2"], folder / "images")
+    (folder / "images" / "config.json").write_text('{"model_type": "vit", "architectures": ["ViTForImageClassification"]}')
+    shutil.copytree(tiny["gpt2"], folder / "pickled")
+    (folder / "pickled" / "model.safetensors").rename(folder / "pickled" / "pytorch_model.bin")
+    shutil.copytree(tiny["gpt2"], folder / "code")
+    config = json.loads((folder / "code" / "config.json").read_text())
+    (folder / "code" / "config.json").write_text(json.dumps(config | {"model_type": "own", "auto_map": {"AutoConfig": "own.Own"}}))
+    shutil.copytree(tiny["gpt2"], folder / "vocabulary")
+    tokenizer = json.loads((folder / "vocabulary" / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"] |= {f"word{i}": len(tokenizer["model"]["vocab"]) + i for i in range(9)}
+    (folder / "vocabulary" / "tokenizer.json").write_text(json.dumps(tokenizer))
+    shutil.copytree(tiny["gpt2"], folder / "no-padding")
+    names = json.loads((folder / "no-padding" / "tokenizer_config.json").read_text())
+    (folder / "no-padding" / "tokenizer_config.json").write_text(json.dumps({key: value for key, value in names.items() if key not in ("eos_token", "pad_token")}))
+    return folder
+
+
+def refused(world, out, name, flags):
+    """The line with which a command ends; with it no file has changed, and none is new."""
+    before = {path: path.stat().st_mtime_ns for path in world.rglob("*")}
+    module = importlib.import_module(name)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
+        patch.setattr(sys, "argv", [f"{name}.py", *(f"--{flag}={value}".format(w=world, out=out) for flag, value in flags.items())])
+        stage.cli(module.main)
+    stage.lock.give()  # as at the end of a process
+    message = str(end.value)
+    assert end.value.code != 0 and message.startswith(f"{name}.py: ") and "\n" not in message and "Traceback" not in message and len(message) < 700
+    assert {path: path.stat().st_mtime_ns for path in world.rglob("*")} == before and not out.exists()
+    return message
+
+
+GOOD = {"train_weak": {"model": "{w}/empty", "train": "{w}/train.jsonl", "test": "{w}/test.jsonl", "out": "{out}"},
+        "train_strong": {"model": "{w}/empty", "labels": "{w}/labels.jsonl", "test": "{w}/test.jsonl", "out": "{out}"},
+        "label_weak": {"model": "{w}/empty", "data": "{w}/train.jsonl", "out": "{out}"},
+        "train_generative": {"model": "{w}/empty", "data": "{w}/train.jsonl", "out": "{out}"},
+        "prompt_strong": {"model": "{w}/empty", "labels": "{w}/labels.jsonl", "test": "{w}/test.jsonl", "task": "{w}/task.json", "out": "{out}"},
+        "evaluate_pgr": {"weak": "{w}/weak.jsonl", "ceiling": "{w}/weak.jsonl", "students": "{w}/weak.jsonl", "out": "{out}"},
+        "prepare_data": {"task": "{w}/train.jsonl", "out": "{out}"}}
+
+
+LINE = {"train_weak": '{"id": "a", "text": "b", "label": 1}', "train_strong": '{"id": "a", "text": "b", "probs": [0.5, 0.5]}',
+        "evaluate_pgr": '{"id": "r0", "label": 0, "probs": [0.5, 0.5]}'}
+FILE = {"train_weak": "train", "train_strong": "labels", "evaluate_pgr": "weak"}
+
+
+@pytest.mark.parametrize("name, second, complaint", [
+    ("train_weak", b'{"id": "x", "text": "t", "label": 1', ":2: not a line of JSON in UTF-8"),
+    ("train_weak", b"not json", ":2: not a line of JSON in UTF-8"),
+    ("train_weak", b'{"id": "x", "text": "caf\xe9", "label": 1}', ":2: not a line of JSON in UTF-8"),
+    ("train_weak", b"\x00\x01\x02", ":2: not a line of JSON in UTF-8"),
+    ("train_weak", b"[" * 100_000, ":2: not a line of JSON in UTF-8"),
+    ("train_weak", b'["x", "t", 1]', ":2: a JSON object is needed"),
+    ("train_weak", b'"x"', ":2: a JSON object is needed"),
+    ("train_weak", b"null", ":2: a JSON object is needed"),
+    ("train_weak", b"{}", ":2: id is missing; the line has nothing"),
+    ("train_weak", b'{"id": "x", "label": 1}', ":2: text or choices is missing; the line has id, label"),
+    ("train_weak", b'{"id": "x", "text": "t"}', ":2: label is missing"),
+    ("train_weak", b'{"text": "t", "label": 1}', ":2: id is missing"),
+    ("train_weak", b'{"id": null, "text": "t", "label": 1}', ":2: id must be a text or a whole number, not null"),
+    ("train_weak", b'{"id": true, "text": "t", "label": 1}', ":2: id must be"),
+    ("train_weak", b'{"id": "", "text": "t", "label": 1}', ":2: id must be"),
+    ("train_weak", b'{"id": "x", "text": "", "label": 1}', ":2: text must be a text that is not empty"),
+    ("train_weak", b'{"id": "x", "text": " \\n", "label": 1}', ":2: text must be a text that is not empty"),
+    ("train_weak", b'{"id": "x", "text": 5, "label": 1}', ":2: text must be a text"),
+    ("train_weak", b'{"id": "x", "text": "\\ud800", "label": 1}', ":2: text must be a text"),
+    ("train_weak", b'{"id": "x", "text": "t", "label": 2}', ":2: label must be 0 or 1, not 2"),
+    ("train_weak", b'{"id": "x", "text": "t", "label": "1"}', ':2: label must be 0 or 1, not "1"'),
+    ("train_weak", b'{"id": "x", "text": "t", "label": true}', ":2: label must be 0 or 1, not true"),
+    ("train_weak", b'{"id": "x", "text": "t", "label": 0.5}', ":2: label must be 0 or 1, not 0.5"),
+    ("train_weak", b'{"id": "x", "text": "t", "label": null}', ":2: label must be 0 or 1, not null"),
+    ("train_weak", b'{"id": "a", "text": "t", "label": 1}', ":2: id a stands on line 1 already"),
+    ("train_weak", b'{"id": "x", "choices": ["t", "u"], "label": 1}', "some lines have choices where others have a text"),
+    ("train_weak", b'{"id": "x", "text": "t", "choices": ["t", "u"], "label": 1}', ":2: text and choices exclude each other"),
+    ("train_weak", b'{"id": "x", "choices": ["t"], "label": 1}', ":2: choices must be two texts"),
+    ("train_weak", b'{"id": "x", "choices": ["t", ""], "label": 1}', ":2: choices must be two texts"),
+    ("train_weak", b'{"id": "x", "text": "t", "label": 1}', "all labels are 1; examples of both classes are needed"),
+    ("train_strong", b'{"id": "x", "text": "t", "probs": [-0.1, 1.1]}', ":2: probs must be two probabilities that sum to 1"),
+    ("train_strong", b'{"id": "x", "text": "t", "probs": [0.9, 0.9]}', ":2: probs must be"),
+    ("train_strong", b'{"id": "x", "text": "t", "probs": [0.2, 0.7]}', ":2: probs must be"),
+    ("train_strong", b'{"id": "x", "text": "t", "probs": [NaN, NaN]}', ":2: probs must be"),
+    ("train_strong", b'{"id": "x", "text": "t", "probs": [-Infinity, Infinity]}', ":2: probs must be"),
+    ("train_strong", b'{"id": "x", "text": "t", "probs": [0.2, 0.3, 0.5]}', ":2: probs must be"),
+    ("train_strong", b'{"id": "x", "text": "t", "probs": [1]}', ":2: probs must be"),
+    ("train_strong", b'{"id": "x", "text": "t", "probs": ["0.5", "0.5"]}', ":2: probs must be"),
+    ("train_strong", b'{"id": "x", "text": "t", "probs": 0.5}', ":2: probs must be"),
+    ("train_strong", b'{"id": "x", "text": "t", "probs": [true, false]}', ":2: probs must be"),
+    ("train_strong", b'{"id": "x", "text": "t", "probs": null}', ":2: probs must be"),
+    ("train_strong", b'{"id": "x", "text": "t", "label": 1}', "soft labels and ground truth do not mix"),
+    ("evaluate_pgr", b'{"id": "r1", "label": 1}', ":2: probs is missing"),
+    ("evaluate_pgr", b'{"id": "r1", "label": 1, "probs": [0.1, 0.8]}', ":2: probs must be"),
+    ("evaluate_pgr", b'{"id": "other", "label": 1, "probs": [0.1, 0.9]}', "do not hold the same ids"),
+    ("evaluate_pgr", b'{"id": "r1", "label": 0, "probs": [0.1, 0.9]}', "disagree about the label of r1"),
+])
+def test_a_line(world, tmp_path, name, second, complaint):
+    first = LINE[name].encode() if second != b'{"id": "r1", "label": 0, "probs": [0.1, 0.9]}' else b"\n".join(
+        (world / "weak.jsonl").read_bytes().splitlines()[:1] + (world / "weak.jsonl").read_bytes().splitlines()[2:])
+    path = tmp_path / "file.jsonl"
+    path.write_bytes(first + b"\n" + second + b"\n")
+    message = refused(world, tmp_path / "out", name, GOOD[name] | {FILE[name]: path})
+    assert complaint in message and "file.jsonl" in message
+
+
+@pytest.mark.parametrize("name, flags, complaint", [
+    # files
+    ("train_weak", {"train": "{w}/none.jsonl"}, "cannot read {w}/none.jsonl: No such file"),
+    ("train_weak", {"train": "{w}/empty"}, "cannot read {w}/empty: Is a directory"),
+    ("train_weak", {"test": "{w}/test.jsonl/x"}, "cannot read {w}/test.jsonl/x: Not a directory"),
+    ("train_weak", {"train": "/dev/null"}, "/dev/null: the file is empty"),
+    ("train_weak", {"task": "{w}/train.jsonl"}, "not a task.json"),
+    ("train_weak", {"task": "{w}/none.json"}, "{w}/none.json: not a task.json"),
+    ("train_strong", {"weak": "{w}/labels.jsonl", "evals": 2}, "does not hold the ids of"),
+    ("label_weak", {"data": "{w}/none.jsonl"}, "cannot read {w}/none.jsonl"),
+    ("train_generative", {"data": "{w}/weak.jsonl"}, "weak.jsonl:1: text or choices is missing"),
+    ("prompt_strong", {"task": "{w}/train.jsonl"}, "not a task.json"),
+    ("evaluate_pgr", {"weak": "{w}/none.jsonl"}, "cannot read {w}/none.jsonl"),
+    ("evaluate_pgr", {"students": ""}, "give a results folder, or --weak, --ceiling, --students and --out"),
+    ("evaluate_pgr", {"results": "{w}/empty"}, "no student found with its weak supervisor and ceiling"),
+    ("prepare_data", {"task": "no_such_task"}, "no_such_task"),
+    ("prepare_data", {"task": "{w}/none.csv"}, "none.csv"),
+    # models
+    ("train_weak", {}, "cannot load {w}/empty"),
+    ("train_weak", {"model": "{w}/none"}, "cannot load {w}/none"),
+    ("train_weak", {"model": "{w}/train.jsonl"}, "cannot load {w}/train.jsonl"),
+    ("train_weak", {"model": "{w}/no-tokenizer"}, "cannot load {w}/no-tokenizer"),
+    ("train_weak", {"model": "{w}/no-weights"}, "cannot load {w}/no-weights"),
+    ("train_weak", {"model": "{w}/no-config"}, "cannot load {w}/no-config"),
+    ("train_weak", {"model": "{w}/cut"}, "cannot load {w}/cut"),
+    ("train_weak", {"model": "{w}/garbled"}, "cannot load {w}/garbled"),
+    ("train_weak", {"model": "{w}/pickled"}, "cannot load {w}/pickled"),
+    ("train_weak", {"model": "{w}/code"}, "cannot load {w}/code"),
+    ("train_weak", {"model": "{w}/images"}, "cannot load {w}/images"),
+    ("train_weak", {"model": "{w}/vocabulary"}, "the tokenizer has ids up to"),
+    ("train_weak", {"model": "{w}/no-padding"}, "no token to pad with"),
+    ("label_weak", {"model": "{w}/no-weights"}, "cannot load {w}/no-weights"),
+    ("train_generative", {"model": "{w}/images"}, "cannot load {w}/images"),
+    ("prompt_strong", {"model": "{w}/garbled"}, "cannot load {w}/garbled"),
+    # flags
+    ("train_weak", {"epochs": "two"}, "--epochs=two: a whole number is needed"),
+    ("train_weak", {"epochs": "1.5"}, "--epochs=1.5: a whole number is needed"),
+    ("train_weak", {"epochs": "-1"}, "--epochs=-1: 0 or more is needed"),
+    ("train_weak", {"lr": "0"}, "--lr=0.0: a number above 0 is needed"),
+    ("train_weak", {"lr": "nan"}, "--lr=nan: a number above 0 is needed"),
+    ("train_weak", {"lr": "-1e-4"}, "a number above 0 is needed"),
+    ("train_weak", {"seed": "x"}, "--seed=x: a whole number is needed"),
+    ("train_weak", {"max_tokens": "0"}, "--max_tokens=0: 1 or more is needed"),
+    ("train_weak", {"batch_size": "-3"}, "--batch_size=-3: 1 or more is needed"),
+    ("train_weak", {"microbatch": "-1"}, "--microbatch=-1: 0 or more is needed"),
+    ("train_weak", {"head": "hydra"}, "there is no head 'hydra'"),
+    ("train_weak", {"nonsense": "1"}, "unknown flag --nonsense"),
+    ("train_weak", {"linear_probe": "maybe"}, "--linear_probe=maybe: true or false is needed"),
+    ("train_strong", {"loss": "crossentropy"}, "unknown loss crossentropy"),
+    ("train_strong", {"loss": "conf:temperature=2"}, "conf has no parameter temperature"),
+    ("train_strong", {"loss": "conf:alpha=high"}, "alpha=high should read like alpha=0.75"),
+    ("train_strong", {"loss": ""}, "unknown loss"),
+    ("train_strong", {"keep": "worst"}, "--keep=worst: last or best is needed"),
+    ("train_strong", {"fsdp": "true"}, "--fsdp spreads a model over several processes"),
+    ("train_generative", {"block": "1"}, "--block=1: 2 or more is needed"),
+    ("prepare_data", {"max_train": "-5"}, "--max_train and --max_test must be 2 or more"),
+    # places
+    ("train_weak", {"out": "{w}/train.jsonl"}, "cannot write into {w}/train.jsonl: File exists; another --out is needed"),
+    ("train_weak", {"out": "{w}/train.jsonl/x"}, "cannot write into {w}/train.jsonl/x: Not a directory"),
+    ("train_weak", {"out": "/proc/x"}, "cannot write into /proc/x"),
+    ("evaluate_pgr", {"out": "/proc/x"}, "cannot write into /proc/x"),
+    ("prepare_data", {"out": "{w}/train.jsonl"}, "must not be written over"),
+])
+def test_a_flag_a_file_or_a_model(world, tiny, tmp_path, name, flags, complaint):
+    good = GOOD[name] | ({"model": tiny["gpt2"]} if {"head", "fsdp"} & flags.keys() else {})
+    message = refused(world, tmp_path / "out", name, good | flags)
+    assert complaint.format(w=world) in message

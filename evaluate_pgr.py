@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+import report
 import stage
 
 
@@ -27,8 +28,9 @@ def main(
     students="",  # and of the students, separated by commas
     out="",       # folder to write; with results, that folder itself
 ):
+    left_out = []
     if results:
-        pairs = find_pairs(Path(results))
+        pairs, left_out = find_pairs(Path(results))
     elif weak and ceiling and students and out:
         students = re.split(r"(?<=\.jsonl),", students)  # a folder's name may hold commas: conf:alpha=0.75,warmup=0.1
         names = {path: Path(path).parent.name if Path(path).stem == "predictions" else Path(path).stem
@@ -40,19 +42,21 @@ def main(
         stage.refuse("give a results folder, or --weak, --ceiling, --students and --out")
     out = out or results
     files = sorted({path for *_, found in pairs for runs in found.values() for run in runs for path in run})
-    curves = [curve for curve in (str(Path(path).with_name("curve.jsonl")) for path in files) if Path(curve).exists()]
+    curves = [str(curve) for curve in map(report.curve_beside, files) if curve]
     sizes = {ceiling: size for _, ceiling, found in pairs if (size := parameters(Path(next(iter(found.values()))[0][1]).parent))}
-    run = stage.start({"out": out, "pairs": pairs, "sizes": sizes, **{path: path for path in files + curves}}, inputs=files + curves,
+    run = stage.start({"out": out, "pairs": pairs, "sizes": sizes, "left_out": left_out, **{path: path for path in files + curves}}, inputs=files + curves,
                       code=[__file__, "report.py", "metrics.py", "figures.py"])
     if not run:
         return print("\n" + (Path(out) / "report.md").read_text(encoding="utf-8"), end="")
     import figures
-    import report
 
     label, p1 = read_all(files)
     reports = [report.pair(*pair, label, p1) for pair in pairs]
     by_size = report.scaling(reports, sizes)
-    table = "\n\n".join(report.tables(found) for found in reports) + "\n" + (report.scaling_table(by_size, sizes) + "\n" if by_size else "")
+    table = "\n\n".join([*map(report.tables, reports), *report.scaling_tables(by_size)]) + "\n"
+    if left_out:
+        table += "\n" + "".join(f"- Warning: left out: {folder} was trained on other labels or with other settings than the ceiling beside it; "
+                                "run it again, or remove it.\n" for folder in left_out)
     text = json.dumps({**reports[0], **({"more_pairs": reports[1:]} if len(reports) > 1 else {})}, indent=1) + "\n"
     outputs = {"report.json": text, "report.md": table, "pgr.png": functools.partial(figures.accuracy, reports),
                "agreement.png": functools.partial(figures.imitation, reports),
@@ -66,8 +70,9 @@ def main(
 
 
 def find_pairs(results):
-    """[[weak name, ceiling name, {student: [[weak, ceiling, student, *chain] prediction files, a list a seed]}], ...]"""
-    pairs = {}
+    """[[weak name, ceiling name, {student: [[weak, ceiling, student, *chain] prediction files, a list a seed]}], ...], and the
+    folders of students that are left out."""
+    pairs, left_out = {}, []
     for path in sorted(results.glob("seed*/*-to-*_*/predictions.jsonl")):
         seed, student = path.parent.parent, path.parent.name
         named = [(weak, ceiling) for weak in sorted(seed.glob("weak_*/predictions.jsonl"))
@@ -77,17 +82,17 @@ def find_pairs(results):
             names = weak.parent.name.removeprefix("weak_"), ceiling.parent.name.removeprefix("ceiling_")
             name = student.removeprefix(prefix(weak, ceiling))
             chain = teachers(f"{names[0]}-to-", name)
-            labels = seed / f"labels_{[names[0], *chain][-1]}" / "labels.jsonl"
-            if differs(path.parent, ceiling.parent, labels):
-                print(f"left out: {path.parent} was trained on other labels or with other settings than the ceiling beside it; "
-                      "run it again, or remove it")
+            if differs(path.parent, ceiling.parent, seed / f"labels_{[names[0], *chain][-1]}" / "labels.jsonl"):
+                left_out.append(str(path.parent))
             else:
-                runs = pairs.setdefault(names, {}).setdefault(name, [])
-                runs.append([str(weak), str(ceiling), str(path), *(str(seed / link / "predictions.jsonl") for link in chain)])
+                links = [seed / link / "predictions.jsonl" for link in chain]
+                links = links if all(link.exists() for link in links) else []
+                pairs.setdefault(names, {}).setdefault(name, []).append([*map(str, (weak, ceiling, path, *links))])
     if not pairs:
-        stage.refuse(f"{results}: no student found with its weak supervisor and ceiling beside it; run_all.sh makes them")
+        stage.refuse(f"{results}: no student found with its weak supervisor and ceiling beside it; run_all.sh makes them" + "".join(
+            f"; {folder} was trained on other labels or with other settings" for folder in left_out[:1]))
     return [[*names, dict(sorted(students.items(), key=lambda item: (item[0] != "xent", item[0] != "conf", item[0])))]
-            for names, students in sorted(pairs.items())]
+            for names, students in sorted(pairs.items())], left_out
 
 
 def prefix(weak, ceiling):
@@ -104,19 +109,23 @@ def teachers(begin, student):
 
 def differs(student, ceiling, labels):
     """Whether a student's run.json tells of other labels than its supervisor's of today, or of other code, inputs or settings than
-    the ceiling's: the two may differ in nothing but labels and loss. Of one that is probed or prompted: of other test data."""
+    the ceiling's: the two may differ in nothing but labels and loss. One that is probed or prompted beside a finetuned ceiling must
+    have its model and its test data."""
     try:
-        runs = [json.loads((folder / "run.json").read_text()) for folder in (student, ceiling)]
-        truth, used = (run["inputs"]["labels"]["sha256"] for run in reversed(runs))
+        ours, theirs = (json.loads((folder / "run.json").read_text()) for folder in (student, ceiling))
+        used, truth = (run["inputs"]["labels"]["sha256"] for run in (ours, theirs))
     except (OSError, ValueError, KeyError):
         return False  # predictions that come from elsewhere
-    recipes = [(run.get("code"), {key: value for key, value in run["args"].items() if key not in ("loss", "weak", *stage.HOW)},
-                {key: given["sha256"] for key, given in run["inputs"].items() if key not in ("labels", "weak")}) for run in runs]
-    if runs[0].get("stage") == "prompt_strong" or runs[0]["args"].get("linear_probe"):
-        recipes = [[run["inputs"].get(key, {}).get("sha256") for key in ("test", "task")] for run in runs]
-        if runs[0].get("stage") == "prompt_strong" and used == truth:
-            return recipes[0] != recipes[1]  # shots with ground truth
-    return recipes[0] != recipes[1] or used != stage.fingerprint(labels)["sha256"]
+    prompted = ours.get("stage") == "prompt_strong"
+    if used != stage.fingerprint(labels)["sha256"] and not (prompted and used == truth):  # shots may have ground truth
+        return True
+    mine, its = ({**run["args"], **{key: given["sha256"] for key, given in run["inputs"].items()}, "code": run.get("code")} for run in (ours, theirs))
+    if prompted or ours["args"].get("linear_probe") and not theirs["args"].get("linear_probe"):
+        first = student.with_name(student.name.removesuffix("-then-probe"))
+        if first != student:
+            its["model"] = stage.fingerprint(first / "model", ours["inputs"].get("model"))["sha256"]
+        return any(mine.get(key) != its.get(key) for key in ("model", "test", "task"))
+    return any(mine.get(key) != its.get(key) for key in (mine.keys() | its.keys()) - {"loss", "labels", "weak", *stage.HOW})
 
 
 def parameters(folder):

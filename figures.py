@@ -3,14 +3,21 @@
 Colours are Okabe and Ito's, which the colour-blind tell apart; students differ by marker as well. Bars and bands are one standard error.
 """
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
 WEAK, CEILING, STUDENT, GREY = "#0072B2", "#009E73", "#D55E00", "#555555"
 STYLES = [(STUDENT, "o"), ("#CC79A7", "s"), ("#E69F00", "^"), ("#56B4E9", "D")]  # of the students that a picture has room for
-plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "font.size": 9, "axes.titlesize": 10, "legend.frameon": False})
+STYLE = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 9, "axes.titlesize": 10, "legend.frameon": False,
+         "text.parse_math": False}  # names may hold a dollar sign
+
+
+def pyplot():
+    """matplotlib, loaded only where something is drawn."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams.update(STYLE)
+    import matplotlib.pyplot
+
+    return matplotlib.pyplot
 
 
 def setting(report):
@@ -33,17 +40,17 @@ def pgr_text(student):
 
 def grid(reports, columns, row_heights, width=8.0, pad=6):
     """A figure with a row of panels a report, titled by its pair; pad: points between title and panel."""
-    figure, panels = plt.subplots(len(reports), columns, figsize=(width, sum(row_heights) + 0.3), squeeze=False,
+    figure, panels = pyplot().subplots(len(reports), columns, figsize=(width, sum(row_heights) + 0.3), squeeze=False,
                                   layout="constrained", height_ratios=row_heights)
     for row, report in zip(panels, reports):
-        row[0].set_title(f"{report['weak']['name']} → {report['ceiling']['name']}", loc="left", pad=pad)
+        row[0].set_title(f"{report['weak']['name']} → {report['ceiling']['name']}: {setting(report)}", loc="left", pad=pad)
     return figure, panels
 
 
 def save(figure, path, caption):
     figure.supxlabel(caption, x=0.99, ha="right", fontsize=7.5, color=GREY)
     figure.savefig(path, dpi=160)
-    plt.close(figure)
+    pyplot().close(figure)
 
 
 def rows_of(panel, names):
@@ -69,7 +76,7 @@ def accuracy(reports, path):
         rows_of(panel, [named(m, report) for m in report["students"]])
         panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
     panels[-1, 0].set_xlabel("test accuracy")
-    save(figure, path, f"{setting(reports[0])}. Bars and bands: ± 1 standard error; [ ]: 95% interval.")
+    save(figure, path, f"Bars and bands: ± 1 standard error; [ ]: 95% interval.")
 
 
 def imitation(reports, path):
@@ -88,12 +95,18 @@ def imitation(reports, path):
         panel.set_xlim(0, 1.02)
         panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
     panels[-1, 0].set_xlabel("agreement with the weak supervisor")
-    save(figure, path, f"{setting(reports[0])}. Bars: ± 1 standard error. Dotted: the ceiling's, which never saw the supervisor.")
+    save(figure, path, f"Bars: ± 1 standard error. Dotted: the ceiling's, which never saw the supervisor.")
 
 
-def shown(report):
-    """The students that a picture has room for."""
-    return list(zip(report["students"], STYLES))
+def shown(report, key="name"):
+    """The first students that a picture has room for, of those that have what it shows."""
+    return list(zip((m for m in report["students"] if key in m), STYLES))
+
+
+def hidden(reports, key="name"):
+    """What a picture leaves out."""
+    most = max(sum(key in m for m in report["students"]) for report in reports)
+    return f" The first {len(STYLES)} students of {most}." if most > len(STYLES) else ""
 
 
 def confidence(reports, path):
@@ -115,13 +128,7 @@ def confidence(reports, path):
         right.axvline(0, color=GREY, lw=1, ls=":")
         right.set(xlabel="student's minus supervisor's confidence", ylabel="student right, where the two differ", ylim=(0, 1.02))
         right.legend(loc="lower right", fontsize=7.5)
-    save(figure, path, f"{setting(reports[0])}{hidden(reports)}. Bars: ± 1 standard error. ECE: expected calibration error.")
-
-
-def hidden(reports):
-    """What a picture leaves out."""
-    most = max(len(report["students"]) for report in reports)
-    return f". The first {len(STYLES)} students of {most}" if most > len(STYLES) else ""
+    save(figure, path, f"Bars: ± 1 standard error. ECE: expected calibration error.{hidden(reports)}")
 
 
 def curves(reports, path):
@@ -129,7 +136,7 @@ def curves(reports, path):
     reports = [report for report in reports if any("curve" in m for m in report["students"])]
     figure, panels = grid(reports, 3, [3.0] * len(reports), width=10.0)
     for row, report in zip(panels, reports):
-        models = [(m, *style, m["name"]) for m, style in shown(report)] + [(report["ceiling"], CEILING, "P", "strong ceiling")]
+        models = [(m, *style, m["name"]) for m, style in shown(report, "curve")] + [(report["ceiling"], CEILING, "P", "strong ceiling")]
         for m, colour, marker, name in models:
             for panel, key in zip(row, ("accuracy", "agreement", "held_out_loss")):
                 if key in m.get("curve", {}):
@@ -142,20 +149,33 @@ def curves(reports, path):
         row[0].set(xlabel="step", ylabel="test accuracy (ground truth)")
         row[1].set(xlabel="step", ylabel="agreement with the supervisor, test")
         row[2].set(xlabel="step", ylabel="loss on held-out training labels")
-    save(figure, path, f"{setting(reports[0])}{hidden(reports)}. Bands: ± 1 standard error, of test examples and seeds; of the loss: of seeds.")
+    save(figure, path, f"Bands: ± 1 standard error, of test examples and seeds; of the loss: of seeds alone.{hidden(reports, 'curve')}")
 
 
-def scaling(figures, path):
-    """scaling.png: test accuracy against the student's size, a line a supervisor, the ceiling above. figures: {student: lines}"""
-    figure, panels = plt.subplots(1, len(figures), figsize=(4.6 * len(figures) + 1.4, 3.8), sharey=True, squeeze=False, layout="constrained")
-    for panel, (name, found) in zip(panels[0], figures.items()):
-        sizes, accuracies, ses = zip(*found["ceiling"])
-        panel.errorbar(sizes, accuracies, ses, color=CEILING, marker="P", capsize=3, label="strong ceiling")
-        for (weak, line), (colour, marker) in zip(found["supervisors"].items(), STYLES):
-            sizes, accuracies, ses = zip(*line["students"])
-            panel.errorbar(sizes, accuracies, ses, color=colour, marker=marker, capsize=3, label=f"students of {weak}")
-            panel.axhline(line["accuracy"], color=colour, ls=":", lw=1.2, label=f"{weak} itself")
-        panel.set(xscale="log", xlabel="student's size, parameters", title=f"{name}")
+def in_words(size):
+    """135M, 1.6B"""
+    return f"{size / 1e9:.1f}B" if size >= 1e9 else f"{size / 1e6:.0f}M"
+
+
+def scaling(found, path):
+    """scaling.png: test accuracy against the student's size, a line a supervisor, the ceiling above. found: as report.scaling gives it"""
+    names = list(found)[:3]
+    figure, panels = pyplot().subplots(1, len(names), figsize=(4.6 * len(names) + 1.6, 3.8), sharey=True, squeeze=False, layout="constrained")
+    for panel, name in zip(panels[0], names):
+        def line(points, **style):
+            panel.errorbar(*([point[key] for point in points] for key in ("size", "accuracy", "accuracy_se")), capsize=3, **style)
+
+        line(found[name]["ceiling"], color=CEILING, marker="P", label="strong ceiling")
+        for i, (weak, (accuracy, points)) in enumerate(found[name]["supervisors"].items()):
+            colour, marker = STYLES[i % len(STYLES)]
+            line(points, color=colour, marker=marker, ls="-" if i < len(STYLES) else "--", label=f"students of {weak}")
+            panel.axhline(accuracy, color=colour, ls=":", lw=1.2, label=f"{weak} itself")
+        panel.set(xscale="log", xlabel="student's size, parameters", title=f"student: {name}")
+        sizes = sorted({point["size"] for point in found[name]["ceiling"]})
+        panel.set_xticks(sizes, map(in_words, sizes))
+        panel.minorticks_off()
     panels[0, 0].set_ylabel("test accuracy")
     panels[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1))
-    save(figure, path, "Bars: ± 1 standard error.")
+    more = f" The first 3 students of {len(found)}." if len(found) > 3 else ""
+    seeds = sorted({point["seeds"] for name in names for point in found[name]["ceiling"]})
+    save(figure, path, f"Bars: ± 1 standard error, of test examples and of {' to '.join(map(str, {seeds[0]: 0, seeds[-1]: 0}))} seeds.{more}")

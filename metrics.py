@@ -10,10 +10,14 @@ BINS = 10  # of confidence, from 0.5 to 1
 
 
 def mean_se(values):
-    """Mean of (S, n) values and its standard error."""
-    variance = values.mean(0).var() / values.shape[1]
-    if len(values) > 1:
-        variance += values.mean(1).var(ddof=1) / len(values)
+    """Mean of (S, n) values and its standard error, of examples and seeds as two crossed random factors."""
+    seeds, n = values.shape
+    variance = values.mean(0).var() / n
+    if seeds > 1:
+        of_seeds = values.mean(1).var(ddof=1) / seeds
+        rest = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()  # what neither explains: in both terms, so once too often
+        rest = (rest**2).sum() / (seeds - 1) / max(1, n - 1) / seeds / n
+        variance = max(variance + of_seeds - rest, variance, of_seeds)
     return float(values.mean()), float(variance**0.5)
 
 
@@ -38,7 +42,7 @@ def describe(p1, label):
 
 def calibration(p1, label):
     """Expected calibration error over equal bins of confidence (Guo et al. 2017, arXiv 1706.04599), Brier score (of 0 to 1; always
-    saying 0.5 gives 0.25), and the reliability curve, a bin of all seeds a row.
+    saying 0.5 gives 0.25), and the reliability curve, a row for each bin that holds five examples or more.
 
     The calibration error is that of a seed, and their mean: with all seeds in one bin errors of opposite sign would cancel.
     """
@@ -48,7 +52,7 @@ def calibration(p1, label):
     curve = []
     for b in range(BINS):
         accuracy, se = share_se(right.astype(float), which == b)
-        if accuracy is not None:
+        if (which == b).sum() >= 5:
             curve.append({"confidence": float(confidence[which == b].mean()), "accuracy": accuracy, "accuracy_se": se,
                           "share": float((which == b).mean())})
     return {"confidence": float(confidence.mean()), "ece": float(np.abs(cells.mean(2)).sum(1).mean()),
@@ -73,8 +77,9 @@ def disagreement(p1, weak_p1, label, parts=5):
     differs = (p1 > 0.5) != (weak_p1 > 0.5)  # (S, n)
     surer = np.maximum(p1, 1 - p1) - np.maximum(weak_p1, 1 - weak_p1)
     right = ((p1 > 0.5) == label).astype(float)
-    found = {"right_if_surer": share_se(right, differs & (surer > 0))[0],
-             "right_if_less_sure": share_se(right, differs & (surer <= 0))[0], "by_confidence": []}
+    found = {"by_confidence": []}
+    for name, where in (("right_if_surer", surer > 0), ("right_if_less_sure", surer <= 0)):
+        found[name], found[f"{name}_se"] = share_se(right, differs & where)
     if differs.sum() >= 5 * parts:
         which = np.searchsorted(np.quantile(surer[differs], np.linspace(0, 1, parts + 1)[1:-1]), surer)
         for where in (differs & (which == part) for part in range(parts)):

@@ -1,14 +1,13 @@
 """A report: the numbers of weak and strong models and their students, from their predictions, and the tables that show them."""
 
-import itertools
 import re
 from pathlib import Path
 
 import numpy as np
 
+import figures
 import metrics
 import stage
-from figures import named, pgr_text, setting
 
 
 def pair(weak_name, ceiling_name, students, label, p1):
@@ -34,24 +33,30 @@ def pair(weak_name, ceiling_name, students, label, p1):
         if both:  # of the same seed
             ours, xents = ((np.stack([p1[files[i]] for files in both]) > 0.5) == label for i in (0, 1))  # (S, n) each
             m["over_xent"], m["over_xent_se"] = metrics.mean_se(ours.astype(float) - xents)
+            m["over_xent_seeds"] = len(both)
         m |= metrics.recovered(right)
         if m["pgr"] is None:
             m["no_pgr"] = "no gap" if right[1].mean() <= right[0].mean() else "unclear"
         m |= {**metrics.agreement(student, weak, label), **metrics.disagreement(student, weak, label), **overfitting([run[2] for run in found])}
-        if len(found[0]) > 3:
-            m["chain"] = [metrics.mean_se((stack(found, which) > 0.5) == label) for which in range(3, len(found[0]))]
+        m["chain"] = [metrics.mean_se((stack(found, which) > 0.5) == label) for which in range(3, min(map(len, found)))]
         report["students"].append(m)
     return report
+
+
+def curve_beside(file):
+    """The curve.jsonl of the run that made a prediction file, if it left one."""
+    curve = Path(file).with_name("curve.jsonl")
+    return curve if Path(file).name == "predictions.jsonl" and curve.exists() and curve.stat().st_size else None
 
 
 def overfitting(files):
     """{"curve": means over the seeds at each evaluation during training, and where to stop}, of the curve.jsonl beside predictions.
 
-    Empty where no evaluations stand beside all of them. Standard errors of accuracy and agreement count examples and seeds, as if
-    each seed had examples of its own (so they are rather too large); those of the loss count the seeds.
+    Empty where not all of them were evaluated, at the same steps. Standard errors of accuracy and agreement count examples, as if
+    all seeds erred on the same ones (which is rather too much), and seeds; those of the loss count the seeds alone.
     """
-    paths = [Path(file).with_name("curve.jsonl") for file in files]
-    found = [[point for point in stage.lines(path) if "held_out_loss" in point] for path in paths if path.exists()]
+    found = [[point for point in stage.lines(path) if {"step", "accuracy", "held_out_loss"} <= point.keys()]
+             for path in map(curve_beside, files) if path]
     if len(found) < len(files) or not found[0] or len({tuple(point["step"] for point in points) for points in found}) > 1:
         return {}
     n, seeds = len(stage.read_jsonl(files[0])), len(found)
@@ -72,48 +77,57 @@ def overfitting(files):
 
 
 def scaling(reports, sizes):
-    """{student: {"ceiling": [(size, accuracy, standard error)], "supervisors": {weak: its accuracy, and its students as the ceiling}}}
+    """{student: {"ceiling": [point], "supervisors": {weak: (its accuracy, [point])}}} for students of two strong models or more.
 
-    For students of two strong models or more of known size; sizes: {strong model: parameters}.
+    A point is {"name": of the strong model, "size": its parameters, "accuracy", "accuracy_se", "seeds"}; sizes: {strong model: parameters}.
     """
     found = {}
-    sized = sorted((report for report in reports if report["ceiling"]["name"] in sizes), key=lambda report: sizes[report["ceiling"]["name"]])
+    sized = sorted((report for report in reports if report["ceiling"]["name"] in sizes),
+                   key=lambda report: (sizes[report["ceiling"]["name"]], report["ceiling"]["name"], -report["seeds"]))  # of pairs the one of most seeds first
+
+    def point(report, m):
+        name = report["ceiling"]["name"]
+        return {"name": name, "size": sizes[name], "seeds": m.get("seeds", report["seeds"]), **{key: m[key] for key in ("accuracy", "accuracy_se")}}
+
     for name in dict.fromkeys(m["name"] for report in sized for m in report["students"]):
-        point = lambda report, m: (sizes[report["ceiling"]["name"]], m["accuracy"], m["accuracy_se"])
         here = [(report, m) for report in sized for m in report["students"] if m["name"] == name]
-        ceilings = {report["ceiling"]["name"]: point(report, report["ceiling"]) for report, _ in here}
+        ceilings, lines = {}, {}
+        for report, m in here:
+            ceilings.setdefault(report["ceiling"]["name"], point(report, report["ceiling"]))
+            most = max((other for other, _ in here if other["weak"]["name"] == report["weak"]["name"]), key=lambda other: other["seeds"])
+            lines.setdefault(report["weak"]["name"], (most["weak"]["accuracy"], []))[1].append(point(report, m))
         if len(ceilings) > 1:
-            lines = {}
-            for report, m in here:
-                line = lines.setdefault(report["weak"]["name"], {"accuracy": report["weak"]["accuracy"], "students": []})
-                line["students"].append(point(report, m))
             found[name] = {"ceiling": list(ceilings.values()), "supervisors": lines}
-    return dict(itertools.islice(found.items(), 3))
+    return found
 
 
 def tables(report):
     """The tables of one pair, aligned for the terminal too, with what should be said about them."""
-    students = [(f"student: {named(m, report)}", m) for m in report["students"]]
+    students = [(f"student: {figures.named(m, report)}", m) for m in report["students"]]
     models = [("weak supervisor", report["weak"]), *students, ("strong ceiling", report["ceiling"])]
 
     def plus_minus(m, key, form=".3f"):
-        return f"{m[key]:{form}} ± {m[f'{key}_se']:.3f}" if key in m else ""
+        return "" if m.get(key) is None else f"{m[key]:{form}} ± {m[f'{key}_se']:.3f}"
 
     def share(m, key):
         return "" if m.get(key) is None else f"{m[key]:.3f}"
 
     counted = "test examples" if report["seeds"] == 1 else "test examples and of seeds"
-    lines = [f"{report['weak']['name']} supervises {report['ceiling']['name']}: {setting(report)}.",
+    lines = [f"{report['weak']['name']} supervises {report['ceiling']['name']}: {figures.setting(report)}.",
              f"± is one standard error; it and the 95% intervals count the choice of {counted}.",
-             "Agreement with the weak supervisor: overall, where it is right, where it is wrong.", ""]
+             "Agreement with the weak supervisor: overall, where it is right, where it is wrong."]
+    if any(m["seeds"] != report["seeds"] for _, m in students):
+        lines.append("A student of fewer seeds is compared within its own; of one seed, ± counts test examples alone.")
+    lines.append("")
     columns = {"accuracy": lambda m: plus_minus(m, "accuracy"), "over weak": lambda m: plus_minus(m, "gain", "+.3f"),
-               "over xent": lambda m: plus_minus(m, "over_xent", "+.3f"), "PGR [95%]": lambda m: pgr_text(m) if "pgr" in m else "",
+               "over xent": lambda m: plus_minus(m, "over_xent", "+.3f") + (f" ({m['over_xent_seeds']} seeds)" if m.get("over_xent_seeds", 0) != m.get(
+                   "seeds", 0) and "over_xent" in m else ""), "PGR [95%]": lambda m: figures.pgr_text(m) if "pgr" in m else "",
                "agreement": lambda m: share(m, "agreement"), "weak right": lambda m: share(m, "agreement_weak_right"),
                "weak wrong": lambda m: share(m, "agreement_weak_wrong")}
     lines += table(models, columns)
     lines += ["", *map("- Warning: {}".format, found)] if (found := warnings(report)) else []
     for name, m in students:
-        if "chain" in m:
+        if m.get("chain"):
             links = zip(re.split(",", m["name"].split("-via-")[1]), m["chain"])
             lines += ["", f"Chain, {name}: " + " → ".join([f"{report['weak']['name']} {report['weak']['accuracy']:.3f}", *(
                 f"{link} {accuracy:.3f}" for link, (accuracy, _) in links), f"{report['ceiling']['name']} {m['accuracy']:.3f}"]) + "."]
@@ -121,8 +135,8 @@ def tables(report):
     lines += ["", "Confidence: its mean, the expected calibration error (10 bins), the Brier score; and of the test examples where student and "
                   "supervisor differ, how often the student is right, where it is the more confident of the two and where the less.", ""]
     lines += table(models, {"confidence": lambda m: share(m, "confidence"), "ECE": lambda m: share(m, "ece"), "Brier": lambda m: share(m, "brier"),
-                            "right where surer": lambda m: share(m, "right_if_surer"),
-                            "right where less sure": lambda m: share(m, "right_if_less_sure")})
+                            "right where surer": lambda m: plus_minus(m, "right_if_surer"),
+                            "right where less sure": lambda m: plus_minus(m, "right_if_less_sure")})
     stopped = [(name, m["curve"]) for name, m in models if "curve" in m]
     if stopped:
         lines += ["", "Test accuracy where training could stop (at step): its end; the evaluation with the lowest loss on held-out training "
@@ -156,18 +170,16 @@ def warnings(report):
     return found
 
 
-def scaling_table(figures, sizes):
+def scaling_tables(found):
     """A table for each student of `scaling`: supervisors down, strong models across."""
-    lines = []
-    names = {size: name for name, size in sizes.items()}
-    for student, found in figures.items():
-        across = {f"{names[size]} ({size / 1e6:,.0f}M)": size for size, *_ in found["ceiling"]}
-        cell = lambda points, size: next((f"{accuracy:.3f} ± {se:.3f}" for s, accuracy, se in points if s == size), "")
-        rows = [(f"students of {weak} ({line['accuracy']:.3f})", line["students"]) for weak, line in found["supervisors"].items()]
-        lines += ["", f"Scaling, student: {student}. Test accuracy by strong model; in brackets the supervisor's own.", ""]
-        lines += table([*rows, ("strong ceiling", found["ceiling"])],
-                       {name: lambda points, size=size: cell(points, size) for name, size in across.items()})
-    return "\n".join(lines)
+    made = []
+    for student, lines in found.items():
+        rows = [(f"students of {weak} ({accuracy:.3f})", points) for weak, (accuracy, points) in lines["supervisors"].items()]
+        cells = {f"{c['name']} ({figures.in_words(c['size'])})": lambda points, name=c["name"]: next(
+            (f"{p['accuracy']:.3f} ± {p['accuracy_se']:.3f} ({p['seeds']})" for p in points if p["name"] == name), "") for c in lines["ceiling"]}
+        made.append("\n".join([f"Scaling, student: {student}. Test accuracy by strong model, and its number of seeds; beside a supervisor's name its own.", "",
+                               *table([*rows, ("strong ceiling", lines["ceiling"])], cells)]))
+    return made
 
 
 def table(models, columns):

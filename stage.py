@@ -87,6 +87,10 @@ def cli(main):
         sys.stdout = open(os.devnull, "w")
     try:
         fire.Fire(SetParseFns(**{name: functools.partial(_value, name, flag.default) for name, flag in flags.items()})(main))
+    except BrokenPipeError:  # of who reads the output, `| head` say: nothing is wrong
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        refuse(f"{error.filename or 'a file'}: {error.strerror or error}; what was done before is kept, run it again")
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":
             raise
@@ -285,7 +289,12 @@ def finish(run, metrics, outputs):
     partial = {name: folder / f"partial.{name}" for name in outputs}
     for name, content in outputs.items():
         if callable(content):
-            content(partial[name])
+            try:
+                content(partial[name])
+            except Exception as error:  # safetensors has an error of its own for a full disk
+                if not isinstance(error, OSError) and "os error" not in str(error):
+                    raise
+                refuse(f"cannot write {partial[name]} ({error}); what was there before is kept. Make room and run it again")
         elif isinstance(content, str):
             partial[name].write_text(content, encoding="utf-8")
         else:
@@ -320,10 +329,11 @@ def state(run):
 
 
 def _done(folder):
-    """run.json of a folder; empty where there is none that can be read."""
+    """run.json of a folder; empty where there is none, or none of ours."""
     try:
-        return json.loads((folder / "run.json").read_text())
-    except (OSError, ValueError):
+        run = json.loads((folder / "run.json").read_text())
+        return run if {"args", "inputs", "code", "outputs"} <= run.keys() else {}
+    except (OSError, ValueError, AttributeError):
         return {}
 
 

@@ -2,13 +2,19 @@
 
 import importlib
 import json
-import re
+import resource
 import shutil
+import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
+import hypothesis
+import numpy as np
 import pytest
-from conftest import make_model, rows, write
+from conftest import ROOT, rows, write
 
+import report
 import stage
 
 
@@ -199,3 +205,61 @@ def test_a_flag_a_file_or_a_model(world, tiny, tmp_path, name, flags, complaint)
     good = GOOD[name] | ({"model": tiny["gpt2"]} if {"head", "fsdp"} & flags.keys() else {})
     message = refused(world, tmp_path / "out", name, good | flags)
     assert complaint.format(w=world) in message
+
+
+def test_a_full_disk(world, tiny, tmp_path):
+    """In place of a full disk: no file may grow beyond 30 kB, which the model does."""
+    write(tmp_path / "out" / "run.json", [{"earlier": "run"}])
+    flags = GOOD["train_weak"] | {"model": tiny["gpt2"], "save_minutes": 0, "out": str(tmp_path / "out")}
+    done = subprocess.run([sys.executable, ROOT / "train_weak.py", *(f"--{key}={value}".format(w=world) for key, value in flags.items())],
+                          capture_output=True, text=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000)))
+    *notices, error = done.stderr.splitlines()
+    assert done.returncode != 0 and "partial.model" in error and "File too large" in error and "Make room and run it again" in error
+    assert all("the state of training could not be saved, it goes on without" in notice or "train:" in notice or not notice.strip() for notice in notices), notices
+    assert (tmp_path / "out" / "run.json").read_text() == '{"earlier": "run"}\n'
+
+
+def test_who_reads_the_output_may_stop_reading(tmp_path):
+    done = subprocess.run(f"{sys.executable} {ROOT}/prepare_data.py --list | head -1", shell=True, capture_output=True, text=True)
+    assert done.stderr == "" and done.stdout.count("\n") == 1
+
+
+@hypothesis.settings(max_examples=300, deadline=None)
+@hypothesis.given(hypothesis.strategies.binary(max_size=200) | hypothesis.strategies.recursive(
+    hypothesis.strategies.none() | hypothesis.strategies.booleans() | hypothesis.strategies.floats() | hypothesis.strategies.integers()
+    | hypothesis.strategies.text(max_size=5), lambda inner: hypothesis.strategies.lists(inner, max_size=3) | hypothesis.strategies.dictionaries(
+        hypothesis.strategies.sampled_from(["id", "text", "label", "probs", "choices", "x"]), inner, max_size=5), max_leaves=9).map(
+            lambda row: json.dumps(row).encode()))
+def test_any_line_is_data_or_one_line_of_complaint(line):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file.jsonl"
+        for before in (b"", b'{"id": "a", "text": "b", "label": 1, "probs": [0.5, 0.5]}\n'):
+            path.write_bytes(before + line)
+            try:
+                found = stage.read_jsonl(path, "id", "text|choices", "probs|label")
+            except SystemExit as error:
+                assert str(path) in str(error) and "\n" not in str(error).replace("\\n", "")
+            else:
+                assert found and all(isinstance(row["id"], str) and ("text" in row) != ("choices" in row) for row in found)
+                stage.write_jsonl(path, found)  # what was read can be written, and is the same again
+                assert stage.read_jsonl(path, "id", "text|choices", "probs|label") == found
+
+
+PROBABILITY = hypothesis.strategies.floats(0, 1)
+
+
+@hypothesis.settings(max_examples=60, deadline=None)
+@hypothesis.given(hypothesis.strategies.lists(hypothesis.strategies.tuples(hypothesis.strategies.integers(0, 1), PROBABILITY, PROBABILITY, PROBABILITY),
+                                              min_size=1, max_size=30), hypothesis.strategies.integers(1, 3))
+def test_a_report_of_any_predictions_has_numbers_in_their_ranges(examples, seeds):
+    label = np.array([example[0] for example in examples])
+    files = [[f"{role}{seed}" for role in "wcs"] for seed in range(seeds)]
+    p1 = {name: np.roll([example[1 + i] for example in examples], seed) for seed, names in enumerate(files) for i, name in enumerate(names)}
+    found = report.pair("w", "c", {"xent": files, "conf": files[:1]}, label, p1)
+    text = json.dumps(found)  # NaN and Infinity are no JSON
+    assert "NaN" not in text and "Infinity" not in text and "nan" not in report.tables(found)
+    for m in (found["weak"], found["ceiling"], *found["students"]):
+        assert 0 <= m["accuracy"] <= 1 and 0 <= m["ece"] <= 1 and 0 <= m["brier"] <= 1 and 0.5 <= m["confidence"] <= 1
+        assert m["accuracy_se"] >= 0 and sum(point["share"] for point in m["reliability"]) < 1.000001
+    for m in found["students"]:
+        assert m["pgr"] is None or m["pgr_low"] is None or m["pgr_high"] is None or m["pgr_low"] <= m["pgr_high"]

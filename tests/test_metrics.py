@@ -7,8 +7,8 @@ import metrics
 
 
 def test_calibration_by_hand():
-    # confidences .9 .9 .9 .9 .6 .6, right: 3 of the 4, and neither of the 2
-    p1, label = np.array([[0.9, 0.9, 0.1, 0.1, 0.6, 0.4]]), np.array([1, 1, 0, 1, 0, 1])
+    # confidences .9 .9 .9 .9 .6 .6, right: 3 of the 4, and neither of the 2; four times over, for a bin of less than five is not drawn
+    p1, label = np.tile([[0.9, 0.9, 0.1, 0.1, 0.6, 0.4]], 4), np.tile([1, 1, 0, 1, 0, 1], 4)
     found = metrics.calibration(p1, label)
     assert found["confidence"] == pytest.approx(0.8)
     assert found["ece"] == pytest.approx(4 / 6 * abs(0.75 - 0.9) + 2 / 6 * abs(0 - 0.6))
@@ -53,4 +53,14 @@ def test_agreement_and_disagreement_by_hand():
 def test_a_student_that_never_differs():
     p1 = np.array([[0.9, 0.2]])
     found = metrics.disagreement(p1, p1, np.array([1, 1]))
-    assert found == {"right_if_surer": None, "right_if_less_sure": None, "by_confidence": []}
+    assert found == {"right_if_surer": None, "right_if_surer_se": None, "right_if_less_sure": None, "right_if_less_sure_se": None, "by_confidence": []}
+
+
+@pytest.mark.parametrize("of_examples, of_seeds, of_both", [(1, 0, 0), (0, 0.1, 0), (0, 0, 1), (1, 0.1, 1)])
+def test_standard_error_over_seeds_is_that_of_drawing_examples_and_seeds_anew(of_examples, of_seeds, of_both):
+    rng, n, seeds = np.random.default_rng(0), 100, 5
+    draws = [of_examples * rng.normal(size=(1, n)) + of_seeds * rng.normal(size=(seeds, 1)) + of_both * rng.normal(size=(seeds, n))
+             for _ in range(2000)]
+    claimed = np.sqrt(np.mean([metrics.mean_se(values)[1] ** 2 for values in draws]))
+    # with seeds * examples noise alone the larger of two equal terms is taken, which is somewhat too large
+    assert np.std([values.mean() for values in draws]) == pytest.approx(claimed, rel=0.08 if of_examples or of_seeds else 0.25)

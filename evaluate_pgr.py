@@ -81,12 +81,12 @@ def find_pairs(results):
             weak, ceiling = max(named, key=lambda names: len(prefix(*names)))  # of m and m_v2 the longer
             names = weak.parent.name.removeprefix("weak_"), ceiling.parent.name.removeprefix("ceiling_")
             name = student.removeprefix(prefix(weak, ceiling))
-            chain = teachers(f"{names[0]}-to-", name)
-            if differs(path.parent, ceiling.parent, seed / f"labels_{[names[0], *chain][-1]}" / "labels.jsonl"):
+            links = [seed / link for link in teachers(f"{names[0]}-to-", name)]
+            taught = zip([weak.parent, *links], [*links, path.parent])  # each by the one before it
+            if differs(path.parent, ceiling.parent) or any(stale(*both, weak.parent, ceiling.parent) for both in taught):
                 left_out.append(str(path.parent))
             else:
-                links = [seed / link / "predictions.jsonl" for link in chain]
-                links = links if all(link.exists() for link in links) else []
+                links = [link / "predictions.jsonl" for link in links if all((link / "predictions.jsonl").exists() for link in links)]
                 pairs.setdefault(names, {}).setdefault(name, []).append([*map(str, (weak, ceiling, path, *links))])
     if not pairs:
         stage.refuse(f"{results}: no student found with its weak supervisor and ceiling beside it; run_all.sh makes them" + "".join(
@@ -107,20 +107,33 @@ def teachers(begin, student):
     return [f"{begin}{name}_{loss}" + ("-via-" + ",".join(via[:i]) if i else "") for i, name in enumerate(via)]
 
 
-def differs(student, ceiling, labels):
-    """Whether a student's run.json tells of other labels than its supervisor's of today, or of other code, inputs or settings than
-    the ceiling's: the two may differ in nothing but labels and loss. One that is probed or prompted beside a finetuned ceiling must
-    have its model and its test data."""
+def run_of(folder):
+    """run.json; empty where there is none, for predictions and labels may come from elsewhere."""
     try:
-        ours, theirs = (json.loads((folder / "run.json").read_text()) for folder in (student, ceiling))
-        used, truth = (run["inputs"]["labels"]["sha256"] for run in (ours, theirs))
-    except (OSError, ValueError, KeyError):
+        return json.loads((folder / "run.json").read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def stale(teacher, pupil, first, ceiling):
+    """Whether a pupil learned from other labels than its teacher gives today, or these are of an earlier model of the teacher's."""
+    labels = teacher.with_name("labels_" + teacher.name.removeprefix("weak_" * (teacher == first)))
+    truth, used = (run_of(folder).get("inputs", {}).get("labels", {}).get("sha256") for folder in (ceiling, pupil))
+    if not used or used == truth and run_of(pupil).get("stage") == "prompt_strong":  # shots may have ground truth
+        return False
+    made_by = run_of(labels).get("inputs", {}).get("model")
+    changed = made_by and (teacher / "model").exists() and stage.fingerprint(teacher / "model", made_by)["sha256"] != made_by["sha256"]
+    return bool(changed) or used != stage.fingerprint(labels / "labels.jsonl")["sha256"]
+
+
+def differs(student, ceiling):
+    """Whether a student's run.json tells of other code, inputs or settings than the ceiling's: the two may differ in nothing but
+    labels and loss. One that is probed or prompted beside a finetuned ceiling must have its model and its test data."""
+    ours, theirs = run_of(student), run_of(ceiling)
+    if not {"args", "inputs"} <= ours.keys() & theirs.keys():
         return False  # predictions that come from elsewhere
-    prompted = ours.get("stage") == "prompt_strong"
-    if used != stage.fingerprint(labels)["sha256"] and not (prompted and used == truth):  # shots may have ground truth
-        return True
     mine, its = ({**run["args"], **{key: given["sha256"] for key, given in run["inputs"].items()}, "code": run.get("code")} for run in (ours, theirs))
-    if prompted or ours["args"].get("linear_probe") and not theirs["args"].get("linear_probe"):
+    if ours.get("stage") == "prompt_strong" or ours["args"].get("linear_probe") and not theirs["args"].get("linear_probe"):
         first = student.with_name(student.name.removesuffix("-then-probe"))
         if first != student:
             its["model"] = stage.fingerprint(first / "model", ours["inputs"].get("model"))["sha256"]
@@ -130,11 +143,7 @@ def differs(student, ceiling, labels):
 
 def parameters(folder):
     """How many weights the model of a run has; 0 where it does not say so, or was tuned on the topic first."""
-    try:
-        size = json.loads((folder / "run.json").read_text())["metrics"].get("parameters", 0)
-    except (OSError, ValueError, KeyError):
-        return 0
-    return 0 if folder.name.endswith("-generative") else size
+    return 0 if folder.name.endswith("-generative") else run_of(folder).get("metrics", {}).get("parameters", 0)
 
 
 def read_all(files):

@@ -29,6 +29,8 @@ def take(folder):
         except BlockingIOError:
             print(f"waiting for {owner(path)[0]}, which works in {folder}", file=sys.stderr)
             fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            print(f"{folder} cannot be locked ({error.strerror}): start no second run into it", file=sys.stderr)
         with contextlib.suppress(FileNotFoundError):  # it was given up and removed in between: try again
             if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
                 HELD[folder] = file

@@ -24,7 +24,7 @@ def main(
     out,             # folder to write
     shots=0,         # labelled examples before each text; the same ones whoever labelled them
     calibrate=256,   # unlabelled texts that tell the model's prior, 0: none
-    max_tokens=512,  # longer texts lose their beginning
+    max_tokens=512,  # longer texts lose their beginning, those of the shots too
     seed=0,          # of the choice of shots
     batch_size=32,   # texts at a time
     fsdp=False,      # spread a model that does not fit on one GPU over the processes of torchrun
@@ -44,16 +44,19 @@ def main(
     import classifier
 
     with hub.fetching(model):
-        # With a head made of the label words' output embeddings a logit is what the language model gives the word.
+        # With a head made of the label words' output embeddings a logit is what the language model gives the word (but for
+        # an output bias or a soft cap, which a few families have: the first is nearly undone by the calibration).
         net, tokenizer = classifier.load(model, label_words, fsdp=fsdp)
     if not classifier.is_causal(net):
         stage.refuse(f"{model} does not go on with a text, so it cannot be asked; a causal language model is needed")
 
-    context = "".join(row["text"] + label_words[row["probs"][1] > 0.5 if "probs" in row else row["label"]] + "\n\n"
+    limit = tokenizer.model_max_length
+    shot = min(max_tokens, limit // (shots + 1) - 8)  # tokens, beside the label word
+    context = "".join(shorten(tokenizer, row["text"], shot) + label_words[row["probs"][1] > 0.5 if "probs" in row else row["label"]] + "\n\n"
                       for row in rows[:shots])
-    room = min(max_tokens, tokenizer.model_max_length - classifier.size(classifier.encode(tokenizer, [context])[0]))
-    if room < min(16, max_tokens):
-        stage.refuse(f"--shots={shots}: they leave no room for a text in the {tokenizer.model_max_length} tokens that {model} reads")
+    room = min(max_tokens, limit - classifier.size(classifier.encode(tokenizer, [context])[0]))
+    if min(shot, room) < min(8, max_tokens):
+        stage.refuse(f"--shots={shots}: so many leave no room for a text in the {limit} tokens that {model} reads")
 
     def ask(rows, what):
         """(N, 2) probabilities of the label words after each text."""
@@ -71,8 +74,10 @@ def main(
 
 def shorten(tokenizer, text, room):
     """The end of a text, of so many tokens."""
-    places = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
-    return text if len(places) <= room else text[places[-room][0]:]
+    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=tokenizer.is_fast)
+    if len(found.input_ids) <= room:
+        return text
+    return text[found.offset_mapping[-room][0]:] if tokenizer.is_fast else tokenizer.decode(found.input_ids[-room:])
 
 
 def shared(model, tokenizer, texts):

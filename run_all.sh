@@ -16,7 +16,7 @@
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 
-names=() prepare=() flags=() strong_flags=()
+names=() prepare=() flags=() strong_flags=() asked=() tuned=()
 for word in "$@"; do
   case $word in
     --help | -h) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}"; exit ;;
@@ -24,6 +24,8 @@ for word in "$@"; do
       echo "run_all.sh: ${word%%=*} is set for each stage here; seeds and losses are given as SEEDS and LOSSES" >&2; exit 1 ;;
     --max_train=* | --max_test=* | --text=* | --label=* | --choices=* | --group=* | --config=*) prepare+=("$word") ;;
     --evals=* | --keep=* | --save_model*) strong_flags+=("$word") ;;
+    --max_tokens=* | --fsdp*) flags+=("$word") asked+=("$word") ;;
+    --microbatch=* | --checkpointing* | --save_minutes=*) flags+=("$word") tuned+=("$word") ;;
     --*) flags+=("$word") ;;
     *) names+=("$word") ;;
   esac
@@ -41,7 +43,7 @@ if [ ${#names[@]} -ne 3 ]; then
   exit 1
 fi
 
-IFS=, read -ra chain <<< "${names[0]}"
+if [ -e "${names[0]}" ]; then chain=("${names[0]}"); else IFS=, read -ra chain <<< "${names[0]}"; fi
 weak=$(basename "${chain[0]}") strong=$(basename "${names[1]}") task=$(basename "${names[2]}")
 task=${task%.jsonl} task=${task%.csv} task=${task%.tsv} task=${task%.parquet}
 data=${DATA:-data}/$task results=${RESULTS:-results}/$task
@@ -56,14 +58,14 @@ stage() {  # says what comes and where it goes, then runs it
   esac
 }
 
-student() {  # TEACHER LOSS NAME --flags: trains $model on the labels of the folder TEACHER
-  stage train_strong.py --labels="$out/labels_${1#weak_}/labels.jsonl" --weak="$out/$1/predictions.jsonl" --loss="$2" \
-    --model="$model" --seed="$seed" "${@:4}" --out="$out/$weak-to-$3"
+student() {  # LABELS LOSS NAME --flags: trains $model on the labels of the folder LABELS
+  stage train_strong.py --labels="$out/$1/labels.jsonl" --weak="$out/weak_$weak/predictions.jsonl" --loss="$2" --model="$model" \
+    --seed="$seed" "${@:4}" --out="$out/$weak-to-$3"
 }
 
 ask() {  # SHOTS LABELS NAME: prompts $model
   stage prompt_strong.py --model="$model" --labels="$2" --shots="$1" --test="$data/test.jsonl" --task="$data/task.json" --seed="$seed" \
-    ${PROMPT_FLAGS:-} --out="$out/$weak-to-${strong}_$3"
+    ${asked[@]+"${asked[@]}"} ${PROMPT_FLAGS:-} --out="$out/$weak-to-${strong}_$3"
 }
 
 stage prepare_data.py "${names[2]}" ${prepare[@]+"${prepare[@]}"} --out="$data"
@@ -73,34 +75,35 @@ for seed in ${SEEDS:-0}; do
     --out="$out/weak_$weak"
   stage label_weak.py --model="$out/weak_$weak/model" --data="$data/transfer.jsonl" --out="$out/labels_$weak"
   if [ "${GENERATIVE:-0}" = 1 ]; then
-    stage train_generative.py --model="$model" --data="$data/transfer.jsonl" --seed="$seed" ${GENERATIVE_FLAGS:-} \
-      --out="$out/generative_$strong"
+    stage train_generative.py --model="$model" --data="$data/transfer.jsonl" --seed="$seed" ${tuned[@]+"${tuned[@]}"} \
+      ${GENERATIVE_FLAGS:-} --out="$out/generative_$strong"
     model=$out/generative_$strong/model strong=$strong-generative
+  fi
+  if [ "${PROMPT:-0}" = 1 ]; then
+    ask 0 "$out/labels_$weak/labels.jsonl" prompt
+    ask 5 "$out/labels_$weak/labels.jsonl" prompt-5-weak
+    ask 5 "$data/transfer.jsonl" prompt-5-true
   fi
   strongly=(${STRONG_FLAGS:-} "${common[@]}" ${strong_flags[@]+"${strong_flags[@]}"})
   probe=("${strongly[@]}" --linear_probe ${PROBE_FLAGS:---epochs=20 --lr=1e-3})
   stage train_strong.py --model="$model" --labels="$data/transfer.jsonl" "${strongly[@]}" --seed="$seed" --out="$out/ceiling_$strong"
   for loss in ${LOSSES:-xent conf}; do
     if [ "${PROBE:-0}" = 1 ]; then  # the second one on top of the finetuned student
-      student "weak_$weak" "$loss" "${strong}_probe-$loss" "${probe[@]}"
-      student "weak_$weak" "$loss" "${strong}_$loss" "${strongly[@]}" --save_model
-      model=$out/$weak-to-${strong}_$loss/model student "weak_$weak" "$loss" "${strong}_$loss-then-probe" "${probe[@]}" --head=random
+      student "labels_$weak" "$loss" "${strong}_probe-$loss" "${probe[@]}"
+      student "labels_$weak" "$loss" "${strong}_$loss" "${strongly[@]}" --save_model
+      model=$out/$weak-to-${strong}_$loss/model student "labels_$weak" "$loss" "${strong}_$loss-then-probe" "${probe[@]}" --head=random
     else
-      student "weak_$weak" "$loss" "${strong}_$loss" "${strongly[@]}"
+      student "labels_$weak" "$loss" "${strong}_$loss" "${strongly[@]}"
     fi
-    teacher=weak_$weak via=
+    labels=labels_$weak via=
     for middle in "${chain[@]:1}"; do  # each is the student of the one before it
       name=$(basename "$middle")_$loss${via:+-via-$via}
-      model=$middle student "$teacher" "$loss" "$name" ${CHAIN_FLAGS:-${STRONG_FLAGS:-}} "${common[@]}" --save_model
-      teacher=$weak-to-$name via=${via:+$via,}$(basename "$middle")
-      stage label_weak.py --model="$out/$teacher/model" --data="$data/transfer.jsonl" --out="$out/labels_$teacher"
+      model=$middle student "$labels" "$loss" "$name" ${CHAIN_FLAGS:-${STRONG_FLAGS:-}} "${common[@]}" \
+        ${strong_flags[@]+"${strong_flags[@]}"} --save_model
+      labels=labels_$weak-to-$name via=${via:+$via,}$(basename "$middle")
+      stage label_weak.py --model="$out/$weak-to-$name/model" --data="$data/transfer.jsonl" --out="$out/$labels"
     done
-    if [ -n "$via" ]; then student "$teacher" "$loss" "${strong}_$loss-via-$via" "${strongly[@]}"; fi
+    if [ -n "$via" ]; then student "$labels" "$loss" "${strong}_$loss-via-$via" "${strongly[@]}"; fi
   done
-  if [ "${PROMPT:-0}" = 1 ]; then
-    ask 0 "$out/labels_$weak/labels.jsonl" prompt
-    ask 5 "$out/labels_$weak/labels.jsonl" prompt-5-weak
-    ask 5 "$data/transfer.jsonl" prompt-5-true
-  fi
 done
 stage evaluate_pgr.py --results="$results" --out="$results"

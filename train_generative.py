@@ -21,7 +21,7 @@ def main(
     data,                # texts of the task; labels in it are not read
     out,                 # folder to write
     epochs=2,            # passes over the texts
-    block=256,           # tokens of a training example: texts are packed, one after the other
+    block=256,           # tokens of a training example, fewer where the model reads fewer: texts are packed, one after the other
     batch_size=16,       # blocks a step
     lr=5e-5,             # peak learning rate, after the warm-up
     seed=0,              # of the order of texts and blocks
@@ -46,6 +46,7 @@ def main(
     with hub.fetching(model):
         net, tokenizer = classifier.load_language_model(model)
     random.Random(seed).shuffle(texts)
+    block = min(block, tokenizer.model_max_length)
     tokens, targets = pack(classifier.encode(tokenizer, texts), tokenizer.eos_token_id, block)  # (N, block) each
 
     def forward(batch):
@@ -82,7 +83,9 @@ def pack(ids, end, block):
     tokens = torch.tensor([token for text in ids for token in [*text, end]])
     targets = torch.tensor([token for text in ids for token in [*text, -100]])
     missing = -len(tokens) % block
-    return [torch.nn.functional.pad(flat, (0, missing), value=value).view(-1, block) for flat, value in ((tokens, end), (targets, -100))]
+    tokens, targets = (torch.nn.functional.pad(flat, (0, missing), value=value).view(-1, block) for flat, value in ((tokens, end), (targets, -100)))
+    kept = (targets[:, 1:] >= 0).any(1)  # in the others nothing is to be learned
+    return tokens[kept], targets[kept]
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def accuracy(reports, path):
         for y, m in enumerate(report["students"]):
             panel.errorbar(m["accuracy"], y, xerr=m["accuracy_se"], fmt="o", color=STUDENT, capsize=3)
             panel.text(1.01, y, pgr_text(m), va="center", transform=panel.get_yaxis_transform())
-        panel.text(1.01, -0.75, "PGR [95%]", va="bottom", color=GREY, transform=panel.get_yaxis_transform())
+        panel.text(1.01, 1.02, "PGR [95%]", va="bottom", color=GREY, transform=panel.transAxes)
         rows_of(panel, [named(m, report) for m in report["students"]])
         panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
     panels[-1, 0].set_xlabel("test accuracy")

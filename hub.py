@@ -7,9 +7,11 @@
 
 import contextlib
 import os
+import shutil
 import threading
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import stage
 
@@ -54,4 +56,16 @@ def fetching(name):
         if _offline() and isinstance(error, OSError) and not os.path.exists(name):
             reason = ("the hub cannot be reached and it is not in the local cache. Give a local folder, run once where there is "
                       "internet, or try the demo: bash run_all.sh")
+        if type(error).__name__ == "SafetensorError" and not os.path.exists(name) and _forget(name):
+            reason = f"the file that was downloaded is damaged ({reason}) and was removed from the cache. Run it again"
         stage.refuse(f"cannot load {name}: {reason}")
+
+
+def _forget(name):
+    """Removes a model from the hub's cache, which takes a file that was cut short for whole; whether there was one."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    folders = list(Path(HF_HUB_CACHE).glob(f"models--{name.replace('/', '--') if '/' in name else '*--' + name}"))
+    for folder in folders:
+        shutil.rmtree(folder)
+    return bool(folders)

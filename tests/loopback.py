@@ -2,11 +2,16 @@
 
     with Hub(folder) as hub:    # folder/models/NAMESPACE/NAME/files, folder/datasets/NAMESPACE/NAME/files
         run(..., HF_ENDPOINT=hub.url)
+
+Of the namespace "ill" the name says what is wrong: ill/reset (connections break), ill/cut (large files end early), ill/garbled
+(they are whole and wrong), ill/401, ill/403, ill/429, ill/503; after `hub.well.add("cut")` it is well again.
 """
 
 import hashlib
 import json
 import re
+import socket
+import struct
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,8 +22,8 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 class Hub:
     def __init__(self, folder):
-        self.asked = []
-        handler = type("Handler", (Answers,), {"folder": Path(folder), "asked": self.asked, "protocol_version": "HTTP/1.1"})
+        self.asked, self.well = [], set()
+        handler = type("Handler", (Answers,), {"folder": Path(folder), "asked": self.asked, "well": self.well, "protocol_version": "HTTP/1.1"})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
@@ -44,8 +49,15 @@ class Answers(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         api = re.fullmatch(r"/api/(models|datasets)/([^/]+/[^/]+)(?:/(revision|tree|paths-info)/[^/]+)?(?:/(.*))?", path)
         file = re.fullmatch(r"/(datasets/)?([^/]+/[^/]+)/resolve/[^/]+/(.+)", path)
+        ill = re.search(r"/ill/(\w+)", path)
+        self.ill = ill[1] if ill and ill[1] not in self.well else None
         if path == "/":
             self.answer(b"hub")
+        elif self.ill == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+        elif self.ill and self.ill.isdigit():
+            self.answer(b"", int(self.ill), **{"Retry-After": "1"} if self.ill in ("429", "503") else {})
         elif api and (repo := self.folder / api[1] / api[2]).is_dir():
             files = [p for p in sorted(repo.rglob("*")) if p.is_file()]
             if api[3] == "tree":
@@ -77,7 +89,9 @@ class Answers(BaseHTTPRequestHandler):
             self.send_header(name, str(value))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            large = len(body) > 50_000
+            self.wfile.write(body[: len(body) // 2] if large and self.ill == "cut" else bytes(len(body)) if large and self.ill == "garbled" else body)
+            self.close_connection = self.close_connection or large and self.ill == "cut"
 
     def log_message(self, *_):
         pass

@@ -1,9 +1,12 @@
 """Models and data by their hub names, through the hub's real clients and a stand-in for its server."""
 
+import os
 import shutil
 import socket
+import subprocess
+import sys
 
-from conftest import command, read, write
+from conftest import ROOT, command, read, write
 from loopback import Hub
 
 
@@ -46,3 +49,41 @@ def test_an_unreachable_hub_is_one_line(tmp_path):
                                        HF_ENDPOINT=f"http://127.0.0.1:{server.getsockname()[1]}")
         assert status != 0 and error.count("\n") == 1 and f"cannot load {name}: the hub cannot be reached" in error
         assert "local folder" in error and "demo" in error and not (tmp_path / "out").exists()
+
+
+FAULTS = """
+import concurrent.futures, sys
+sys.path.insert(0, sys.argv[1])
+import hub, classifier
+
+def load(name):
+    try:
+        with hub.fetching(name):
+            classifier.load(name)
+        return f"{name}: loaded"
+    except SystemExit as error:
+        return f"{name}: {error}"
+
+load("ill/404")  # transformers imports what it needs at its first use
+with concurrent.futures.ThreadPoolExecutor() as pool:  # the clients wait for seconds before they ask again
+    print(*pool.map(load, sys.argv[2:]), sep="\\n")
+"""
+
+
+def test_faults_of_the_hub_are_one_line_and_a_rerun_goes_on(tiny, tmp_path):
+    faults = ("reset", "cut", "garbled", "401", "403", "404", "429", "503")
+    for fault in set(faults) - {"404"}:
+        shutil.copytree(tiny["gpt2"], tmp_path / "hub" / "models" / "ill" / fault)
+    with Hub(tmp_path / "hub") as hub:
+        def load():
+            done = subprocess.run([sys.executable, "-c", FAULTS, ROOT, *(f"ill/{fault}" for fault in faults)], capture_output=True, text=True,
+                                  env={**os.environ, "HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "", "HF_HOME": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"})
+            assert done.returncode == 0, done.stderr
+            return dict(line.split(": ", 1) for line in done.stdout.splitlines())
+
+        found = load()
+        assert found.keys() == {f"ill/{fault}" for fault in faults}, found
+        assert all(said.startswith(f"-c: cannot load {name}: ") and len(said) < 600 for name, said in found.items()), found
+        hub.well.update(faults)
+        found = load()
+        assert [name for name, said in found.items() if said != "loaded"] == ["ill/404"], found

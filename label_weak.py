@@ -39,7 +39,7 @@ def main(
         while chunk := list(itertools.islice(rows, 1024)):
             probs = classifier.predict(net, tokenizer, stage.texts(data, chunk), batch_size, what="")
             metrics["class1_share"] += float((probs[:, 1] > probs[:, 0]).sum()) / count
-            yield from stage.with_probs(chunk, probs, "id", "text", "choices")
+            yield from stage.with_probs(chunk, probs, "id", "text", "choices", "group")
             bar.update(len(chunk))
         bar.close()
 

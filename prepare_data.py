@@ -10,6 +10,7 @@ Beside your file may stand a task.json: {"label_words": [" no", " yes"], "prompt
 supervisor learns from weak_train; it labels transfer, from which student and ceiling learn; all are tested on test.
 """
 
+import collections
 import difflib
 import hashlib
 import json
@@ -167,8 +168,12 @@ def sample(rows, most, seed):
         found = list(zip(*([row for turn in zip(*kinds.values()) for row in turn] for kinds in classes)))
         pairs += [((k + 0.5) / len(found), pair) for k, pair in enumerate(found)]
     pairs.sort(key=lambda numbered: numbered[0])
-    kept = {row["id"] for _, pair in pairs[:most // 2] for row in pair}
-    return [{key: row[key] for key in ("id", "text", "choices", "label") if key in row} for row in rows if row["id"] in kept]
+    chosen = {row["id"] for _, pair in pairs[:most // 2] for row in pair}
+    rows = [row for row in rows if row["id"] in chosen]
+    shared = collections.Counter(row["group"] for row in rows)
+    for row in rows:  # for who cuts the split again
+        row["group"] = hashlib.sha256(row["group"].encode()).hexdigest()[:12] if shared[row["group"]] > 1 else ""
+    return [{key: row[key] for key in ("id", "text", "choices", "label", "group") if row.get(key, "") != ""} for row in rows]
 
 
 if __name__ == "__main__":

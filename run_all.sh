@@ -46,6 +46,7 @@ fi
 if [ -e "${names[0]}" ]; then chain=("${names[0]}"); else IFS=, read -ra chain <<< "${names[0]}"; fi
 weak=$(basename "${chain[0]}") strong=$(basename "${names[1]}") task=$(basename "${names[2]}")
 task=${task%.jsonl} task=${task%.csv} task=${task%.tsv} task=${task%.parquet}
+case $task in "" | . | ..) echo "run_all.sh: ${names[2]} gives the results no name; a task or a file is needed" >&2; exit 1 ;; esac
 data=${DATA:-data}/$task results=${RESULTS:-results}/$task
 common=(--test="$data/test.jsonl" --task="$data/task.json" ${flags[@]+"${flags[@]}"})
 

@@ -56,12 +56,13 @@ def main(
     if weak and weak_p1.keys() != {row["id"] for row in test_rows}:
         stage.refuse(f"{weak} does not hold the ids of {test}: the supervisor's predictions on this very file are needed")
     held_rows = []
-    if evals:  # by a hash of the id: the same examples for student and ceiling, whatever the order of their files
-        held_rows = sorted(train_rows, key=lambda row: hashlib.sha256(row["id"].encode()).digest())[: len(train_rows) // 10]
-        held_ids = {row["id"] for row in held_rows}
-        train_rows = [row for row in train_rows if row["id"] not in held_ids]
-        if not held_rows:
-            stage.refuse(f"{labels}: --evals holds a tenth of the labels out, so it needs ten or more")
+    if evals:  # by a hash of id, or group: the same examples for student and ceiling, whatever the order of their files
+        place = {row["id"]: hashlib.sha256(str(row.get("group", row["id"])).encode()).digest() for row in train_rows}
+        last = sorted(place.values())[max(0, len(place) // 10 - 1)]
+        held_rows = [row for row in train_rows if place[row["id"]] <= last]
+        train_rows = [row for row in train_rows if place[row["id"]] > last]
+        if not train_rows:
+            stage.refuse(f"{labels}: --evals holds a tenth of the labels out, whole groups of them; there are too few")
     texts, held_texts = stage.texts(labels, train_rows), stage.texts(labels, held_rows)
     stage.both_classes(labels, train_rows)
     test_texts = stage.texts(test, test_rows, like=texts)

@@ -140,6 +140,23 @@ def test_held_out_labels_are_not_trained_on_and_are_the_same_for_the_ceiling(ana
     assert all(a != pytest.approx(b) for a, b in zip(ours, theirs))
 
 
+def test_examples_of_a_group_are_held_out_together(analyses, tiny, tmp_path, monkeypatch, capsys):
+    """Twenty rows in four groups: another label for all of a group that is held out changes no weight, of one row of any other it does."""
+    seed, _ = analyses
+    test = seed.parents[2] / "data" / "reviews" / "test.jsonl"
+    made = [{"id": f"r{i}", "group": f"g{i // 5}", **row} for i, row in enumerate(rows(20))]
+
+    def predictions(name, lines):
+        here(["train_strong.py", f"--model={tiny['gpt2']}", f"--labels={write(tmp_path / f'{name}.jsonl', lines)}", f"--test={test}", "--evals=1",
+              "--epochs=1", "--lr=1e-2", f"--out={tmp_path / name}"], monkeypatch, capsys)
+        return (tmp_path / name / "predictions.jsonl").read_bytes()
+
+    base = predictions("base", made)
+    same = [group for group in ("g0", "g1", "g2", "g3")
+            if predictions(group, [row | {"label": 1 - row["label"]} if row["group"] == group else row for row in made]) == base]
+    assert len(same) == 1
+
+
 def test_the_best_step_is_the_one_that_is_kept_and_saved(analyses, tiny, tmp_path, monkeypatch, capsys):
     seed, _ = analyses
     data = seed.parents[2] / "data" / "reviews"

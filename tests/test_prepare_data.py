@@ -207,3 +207,17 @@ def test_groups_are_joined_over_any_shared_key_and_kept_out_of_the_test_split():
     groups = {r["text"]: r["group"] for r in train}
     assert groups["1"] == groups["2"] == groups["3"] != groups["4"]
     assert set(groups) == {"1", "2", "3", "4"} and len(test) == 1  # 5 shares its passage with a test row
+
+
+def test_rows_that_share_a_group_say_so_and_others_do_not(tmp_path):
+    lines = [{"text": f"text {i}", "label": i % 2, "who": f"author {i // 4}" if i < 60 else f"alone {i}"} for i in range(120)]
+    command("prepare_data.py", write(tmp_path / "mine.jsonl", lines), "--group=who", f"--out={tmp_path / 'data'}")
+    for name in ("weak_train", "transfer", "test"):
+        made = read(tmp_path / "data" / f"{name}.jsonl")
+        groups = {}
+        for row in made:
+            number = int(row["text"].split()[1])
+            groups.setdefault(number // 4 if number < 60 else f"alone {number}", []).append(row.get("group"))
+        assert any(len(found) > 1 for found in groups.values())
+        assert all(len(set(found)) == 1 and (found[0] is None) == (len(found) == 1) for found in groups.values())
+        assert len({found[0] for found in groups.values() if found[0]}) == sum(len(found) > 1 for found in groups.values())

@@ -29,6 +29,7 @@ TRAIN = ["train_strong.py", "--model=m", "--labels=l", "--test=t", "--out=o"]
     (TRAIN, "cannot read l: No such file or directory"),
     (["run_all.sh", "a", "b", "c", "--seed=1"], "seeds and losses are given as SEEDS and LOSSES"),
     (["run_all.sh", "a", "b"], "three names are needed"),
+    (["run_all.sh", "a", "b", "x/.."], "gives the results no name"),
     (["label_weak.py", "--model=1e3", "--data=d", "--out=o"], "cannot read d: No such file or directory"),
 ])
 def test_bad_flags_are_refused_before_any_work(tmp_path, flags, complaint):

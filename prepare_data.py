@@ -170,10 +170,10 @@ def sample(rows, most, seed):
     pairs.sort(key=lambda numbered: numbered[0])
     chosen = {row["id"] for _, pair in pairs[:most // 2] for row in pair}
     rows = [row for row in rows if row["id"] in chosen]
-    shared = collections.Counter(row["group"] for row in rows)
-    for row in rows:  # for who cuts the split again
-        row["group"] = hashlib.sha256(row["group"].encode()).hexdigest()[:12] if shared[row["group"]] > 1 else ""
-    return [{key: row[key] for key in ("id", "text", "choices", "label", "group") if row.get(key, "") != ""} for row in rows]
+    shared = collections.Counter(row.get("group") for row in rows)
+    return [{key: row[key] for key in ("id", "text", "choices", "label") if key in row}
+            | ({"group": hashlib.sha256(row["group"].encode()).hexdigest()[:12]} if row.get("group") and shared[row["group"]] > 1 else {})
+            for row in rows]  # the group is for who cuts a split again
 
 
 if __name__ == "__main__":

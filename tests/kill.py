@@ -50,23 +50,24 @@ seconds = time.time() - began
 expected = ended("never")
 print(f"a line takes {seconds:.0f} s and leaves {len(expected)} files", flush=True)
 
-draw, lines, kills = random.Random(0), 0, int(sys.argv[1])
-for kill in range(kills):
+draw, lines, kills = random.Random(0), 0, 0
+while kills < int(sys.argv[1]):
     line, moment = start(f"killed{lines}"), draw.uniform(0, seconds / 2)
     try:
         line.wait(moment)
         whole(line)
         assert ended(f"killed{lines}") == expected
         lines += 1
-        print("this line came to its end", flush=True)
+        print("this line came to its end; on with another one", flush=True)
     except subprocess.TimeoutExpired:
         os.killpg(line.pid, signal.SIGKILL)
         line.wait()
+        kills += 1
         there = sorted((folder / f"killed{lines}").rglob("run.json"))
-        print(f"kill {kill + 1} after {moment:.1f} s, {len(there)} stages done", flush=True)
+        print(f"kill {kills} after {moment:.1f} s, {len(there)} stages done", flush=True)
 whole(start(f"killed{lines}"))
 assert ended(f"killed{lines}") == expected
-print(f"{kills} starts, {lines + 1} lines came to their end: all files as if never killed", flush=True)
+print(f"{kills} kills, {lines + 1} lines came to their end: all files as if never killed", flush=True)
 
 two = [start("two"), start("two")]
 waited = sum("waiting for process" in whole(line) for line in two)

@@ -85,6 +85,7 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
             continue
         value, size = gradients(model, forward, batch, targets, loss, step / steps, size)
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # of a model that is spread over processes
         if not (math.isfinite(value) and norm.isfinite()):
             if state:
                 save_state(state, model, optimizer, curve, best)

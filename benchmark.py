@@ -25,6 +25,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import records
 import stage
 
 HERE = Path(__file__).resolve().parent
@@ -175,8 +176,8 @@ def smollm():
     """The model, and the token ids of as many sentences as the demo tests on, in its prompt."""
     import classifier
 
-    prompt = stage.read_task(HERE / "demo" / "task.json")["prompt"]
-    texts = [prompt.replace("{text}", row["text"]) for row in stage.read_jsonl(HERE / "demo" / "films.jsonl", "text")[:1000]]
+    prompt = records.read_task(HERE / "demo" / "task.json")["prompt"]
+    texts = [prompt.replace("{text}", row["text"]) for row in records.read_jsonl(HERE / "demo" / "films.jsonl", "text")[:1000]]
     model, tokenizer = classifier.load(SMOLLM)
     return model, classifier.encode(tokenizer, texts)
 
@@ -238,7 +239,7 @@ def gpt2_xl(rounds):
 def starts(scratch):
     """A stage on four sentences and no epoch: what it takes to start, load 135M parameters and write; then up to date."""
     data = Path(scratch) / "four.jsonl"
-    stage.write_jsonl(data, [{"id": i, "text": f"a film of {i} parts", "label": i % 2} for i in range(4)])
+    records.write_jsonl(data, [{"id": i, "text": f"a film of {i} parts", "label": i % 2} for i in range(4)])
     command = [sys.executable, HERE / "train_strong.py", SMOLLM, f"--labels={data}", f"--test={data}", f"--out={scratch}/four",
                "--epochs=0"]
     start = functools.partial(subprocess.run, command, check=True, capture_output=True)

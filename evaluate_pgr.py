@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+import records
 import report
 import stage
 
@@ -150,7 +151,7 @@ def read_all(files):
     """(n,) labels and {file: (n,) p1}, in the order of the ids. Files that do not hold the same ids are refused."""
     labels, p1 = {}, {}
     for path in files:
-        rows = {row["id"]: row for row in stage.read_jsonl(path, "id", "label", "probs")}
+        rows = {row["id"]: row for row in records.read_jsonl(path, "id", "label", "probs")}
         labels = labels or {key: rows[key]["label"] for key in sorted(rows)}
         for key in sorted(labels.keys() ^ rows.keys()):
             stage.refuse(f"{path} and {files[0]} do not hold the same ids, so they cannot be compared: {key} is in one only")

@@ -10,6 +10,7 @@ any length: it passes through memory a thousand lines at a time.
 import itertools
 
 import hub
+import records
 import stage
 
 
@@ -23,9 +24,9 @@ def main(
     if not run:
         return
     count, forms = 0, set()
-    for row in stage.lines(data, "id", "text|choices"):  # a bad line is found before the work begins
+    for row in records.lines(data, "id", "text|choices"):  # a bad line is found before the work begins
         count, forms = count + 1, forms | {"choices" in row}
-    choices = stage.one_form(data, forms)
+    choices = records.one_form(data, forms)
     hub.connect(model)
     import classifier
 
@@ -34,12 +35,12 @@ def main(
     metrics = {"examples": count, "class1_share": 0.0}
 
     def labels():
-        rows = stage.lines(data, "id", "text|choices")
+        rows = records.lines(data, "id", "text|choices")
         bar = classifier.progress(count, "label", " texts")
         while chunk := list(itertools.islice(rows, 1024)):
-            probs = classifier.predict(net, tokenizer, stage.texts(data, chunk), batch_size, what="")
+            probs = classifier.predict(net, tokenizer, records.texts(data, chunk), batch_size, what="")
             metrics["class1_share"] += float((probs[:, 1] > probs[:, 0]).sum()) / count
-            yield from stage.with_probs(chunk, probs, "id", "text", "choices", "group")
+            yield from records.with_probs(chunk, probs, "id", "text", "choices", "group")
             bar.update(len(chunk))
         bar.close()
 

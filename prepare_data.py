@@ -19,6 +19,7 @@ import re
 from pathlib import Path
 
 import readers
+import records
 import stage
 import tasks
 from readers import same, uniform
@@ -57,7 +58,7 @@ def main(
         about = {"name": task, **tasks.TASKS[task]}
         train, test = ([*readers.read_task(about, which, seed)] for which in (0, 1))
     elif local or "/" in task:
-        about = {"name": Path(task).stem, "source": task if not local else Path(task).name, **stage.read_task(beside)}
+        about = {"name": Path(task).stem, "source": task if not local else Path(task).name, **records.read_task(beside)}
         splits = [readers.read_local(task), []] if local else readers.read_hub(task, config or None, label, seed)
         train, test = readers.own_rows(splits, text, [c for c in choices.split(",") if c], label, group, about, strict=local)
     else:

@@ -13,6 +13,7 @@ import os
 import random
 
 import hub
+import records
 import stage
 
 
@@ -32,9 +33,9 @@ def main(
     run = stage.start(locals(), code=[__file__, "classifier.py", "training.py"], inputs=["model", "labels", "test", "task"])
     if not run:
         return
-    rows = stage.read_jsonl(labels, "id", "text", "probs|label")
-    test_rows = stage.read_jsonl(test, "id", "text", "label")
-    label_words = stage.read_task(task).get("label_words")
+    rows = records.read_jsonl(labels, "id", "text", "probs|label")
+    test_rows = records.read_jsonl(test, "id", "text", "label")
+    label_words = records.read_task(task).get("label_words")
     if not label_words:
         stage.refuse(f"{task}: prompting reads the probabilities of the label words, so label_words are needed")
     if shots >= len(rows):
@@ -66,8 +67,8 @@ def main(
     probs = ask(test_rows, "prompt")
     prior = ask(rows[shots:], "prior").mean(0) if rows[shots:] else probs.new_tensor([0.5, 0.5])  # (2,)
     probs = probs / prior / (probs / prior).sum(1, keepdim=True)
-    predictions = stage.with_probs(test_rows, probs, "id", "label")
-    metrics = {**stage.accuracy(predictions), "prior": prior.tolist(), "shots": [row["id"] for row in rows[:shots]]}
+    predictions = records.with_probs(test_rows, probs, "id", "label")
+    metrics = {**records.accuracy(predictions), "prior": prior.tolist(), "shots": [row["id"] for row in rows[:shots]]}
     stage.finish(run, metrics, {"predictions.jsonl": predictions})
     print("test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error) ->".format(**metrics), out)
 

@@ -10,6 +10,7 @@ import hashlib
 from pathlib import Path
 
 import hub
+import records
 import stage
 
 MOST_ROWS = 250_000  # of a larger dataset, so many are drawn and read
@@ -107,7 +108,7 @@ def read_parquet(path):
 
 
 def read_jsonl(path):
-    return [(f"{path}:{number}", row) for number, row in stage.numbered(path)]
+    return [(f"{path}:{number}", row) for number, row in records.numbered(path)]
 
 
 FORMATS = {".jsonl": read_jsonl, ".csv": read_table, ".tsv": read_table, ".parquet": read_parquet}
@@ -144,7 +145,7 @@ def own_rows(splits, text, choices, label, group, about, strict):
             content = [row[column] for column in choices] if choices else row["choices"] if pairs else row[text]
             if not strict and not all(isinstance(part, str) and part.strip() for part in (content if pairs else [content])):
                 continue
-            stage.check(where, "choices" if pairs else "text", content)
+            records.check(where, "choices" if pairs else "text", content)
             try:
                 values.setdefault(row[label], where)
             except TypeError:

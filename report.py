@@ -7,7 +7,7 @@ import numpy as np
 
 import figures
 import metrics
-import stage
+import records
 
 
 def pair(weak_name, ceiling_name, students, label, p1):
@@ -55,11 +55,11 @@ def overfitting(files):
     Empty where not all of them were evaluated, at the same steps. Standard errors of accuracy and agreement count examples, as if
     all seeds erred on the same ones (which is rather too much), and seeds; those of the loss count the seeds alone.
     """
-    found = [[point for point in stage.lines(path) if {"step", "accuracy", "held_out_loss"} <= point.keys()]
+    found = [[point for point in records.lines(path) if {"step", "accuracy", "held_out_loss"} <= point.keys()]
              for path in map(curve_beside, files) if path]
     if len(found) < len(files) or not found[0] or len({tuple(point["step"] for point in points) for points in found}) > 1:
         return {}
-    n, seeds = len(stage.read_jsonl(files[0])), len(found)
+    n, seeds = len(records.read_jsonl(files[0])), len(found)
     curve = {"step": [point["step"] for point in found[0]]}
     for key in ("accuracy", "agreement", "held_out_loss"):
         if all(key in point for point in found[0]):

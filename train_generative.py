@@ -13,6 +13,7 @@ import functools
 import random
 
 import hub
+import records
 import stage
 
 
@@ -35,7 +36,7 @@ def main(
         return
     if epochs < 1:
         stage.refuse(f"--epochs={epochs}: 1 or more is needed")
-    rows = stage.read_jsonl(data, "id", "text|choices")
+    rows = records.read_jsonl(data, "id", "text|choices")
     texts = [text for row in rows for text in row.get("choices") or [row["text"]]]
     hub.connect(model)
     import torch

@@ -14,6 +14,7 @@ import functools
 import hashlib
 
 import hub
+import records
 import stage
 
 
@@ -48,11 +49,11 @@ def main(
     if keep not in ("last", "best") or keep == "best" and not (evals and epochs):
         stage.refuse(f"--keep={keep}: last or best is needed, best with --evals")
     loss_name, parameters = stage.parse_loss(loss)
-    train_rows = stage.read_jsonl(labels, "id", "text|choices", "probs|label")
+    train_rows = records.read_jsonl(labels, "id", "text|choices", "probs|label")
     if len({"probs" in row for row in train_rows}) > 1:
         stage.refuse(f"{labels}: some lines have probs and some have not; soft labels and ground truth do not mix")
-    test_rows = stage.read_jsonl(test, "id", "text|choices", "label")
-    weak_p1 = {row["id"]: row["probs"][1] for row in stage.read_jsonl(weak, "id", "probs")} if weak else {}
+    test_rows = records.read_jsonl(test, "id", "text|choices", "label")
+    weak_p1 = {row["id"]: row["probs"][1] for row in records.read_jsonl(weak, "id", "probs")} if weak else {}
     if weak and weak_p1.keys() != {row["id"] for row in test_rows}:
         stage.refuse(f"{weak} does not hold the ids of {test}: the supervisor's predictions on this very file are needed")
     held_rows = []
@@ -63,10 +64,10 @@ def main(
         train_rows = [row for row in train_rows if place[row["id"]] > last]
         if not train_rows:
             stage.refuse(f"{labels}: --evals holds a tenth of the labels out, whole groups of them; there are too few")
-    texts, held_texts = stage.texts(labels, train_rows), stage.texts(labels, held_rows)
-    stage.both_classes(labels, train_rows)
-    test_texts = stage.texts(test, test_rows, like=texts)
-    label_words = stage.read_task(task).get("label_words")
+    texts, held_texts = records.texts(labels, train_rows), records.texts(labels, held_rows)
+    records.both_classes(labels, train_rows)
+    test_texts = records.texts(test, test_rows, like=texts)
+    label_words = records.read_task(task).get("label_words")
     hub.connect(model)
     import torch
 
@@ -88,14 +89,14 @@ def main(
 
     def predict(step):
         if step not in tested:
-            tested[step] = stage.with_probs(test_rows, learner.predict(net, tokenizer, test_texts, microbatch or batch_size), "id", "label")
+            tested[step] = records.with_probs(test_rows, learner.predict(net, tokenizer, test_texts, microbatch or batch_size), "id", "label")
         return tested[step]
 
     def evaluate(step):
         rows = predict(step)
         probs = learner.predict(net, tokenizer, held_texts, microbatch or batch_size)
         same = [(row["probs"][1] > 0.5) == (weak_p1[row["id"]] > 0.5) for row in rows if weak]
-        return {**stage.accuracy(rows), **({"agreement": sum(same) / len(same)} if weak else {}),
+        return {**records.accuracy(rows), **({"agreement": sum(same) / len(same)} if weak else {}),
                 "held_out_loss": float(losses.cross_entropy(probs.clamp(min=1e-8).log(), soft(held_rows)))}
 
     with stage.watched(train_rows):
@@ -105,7 +106,7 @@ def main(
                                  state=stage.state(run), save_minutes=save_minutes, evals=evals, evaluate=evaluate, keep=keep)
     step = training.kept(curve, keep)
     predictions = predict(step)
-    metrics = {**stage.accuracy(predictions), "step": step, "parameters": learner.parameters(net, tokenizer)}
+    metrics = {**records.accuracy(predictions), "step": step, "parameters": learner.parameters(net, tokenizer)}
     model_output = {"model": functools.partial(learner.save, net, tokenizer)} if save_model else {}
     stage.finish(run, metrics, {"predictions.jsonl": predictions, "curve.jsonl": curve, **model_output})
     print("test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error) ->".format(**metrics), out)

@@ -10,6 +10,7 @@ Its test accuracy is the floor of the gap that PGR measures.
 import functools
 
 import hub
+import records
 import stage
 
 
@@ -36,12 +37,12 @@ def main(
                       inputs=["model", "train", "test", "task"], loss="xent")
     if not run:
         return
-    train_rows = stage.read_jsonl(train, "id", "text|choices", "label")
-    test_rows = stage.read_jsonl(test, "id", "text|choices", "label")
-    texts = stage.texts(train, train_rows)
-    stage.both_classes(train, train_rows)
-    test_texts = stage.texts(test, test_rows, like=texts)
-    label_words = stage.read_task(task).get("label_words")
+    train_rows = records.read_jsonl(train, "id", "text|choices", "label")
+    test_rows = records.read_jsonl(test, "id", "text|choices", "label")
+    texts = records.texts(train, train_rows)
+    records.both_classes(train, train_rows)
+    test_texts = records.texts(test, test_rows, like=texts)
+    label_words = records.read_task(task).get("label_words")
     hub.connect(model)
     import torch
 
@@ -60,8 +61,8 @@ def main(
                                  epochs=epochs, batch_size=batch_size, lr=lr, seed=seed,
                                  microbatch=microbatch, state=stage.state(run), save_minutes=save_minutes)
     probs = learner.predict(net, tokenizer, test_texts, microbatch or batch_size)
-    predictions = stage.with_probs(test_rows, probs, "id", "label")
-    metrics = stage.accuracy(predictions)
+    predictions = records.with_probs(test_rows, probs, "id", "label")
+    metrics = records.accuracy(predictions)
     stage.finish(run, metrics, {"predictions.jsonl": predictions, "curve.jsonl": curve,
                                 "model": functools.partial(learner.save, net, tokenizer)})
     print("test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error) ->".format(**metrics), out)

@@ -17,16 +17,16 @@ import torch
 import classifier
 import losses
 import probe
-import stage
+import records
 
 TRAIN, HELD_OUT, SEEDS = 600, 400, (0, 1)  # the demo trains on the first 300 of each class
 models, data = map(Path, sys.argv[1:])
-label_words = stage.read_task(data / "task.json")["label_words"]
+label_words = records.read_task(data / "task.json")["label_words"]
 
 
 def parts(name):
     """(texts, labels (N, 2)) of the demo's training rows, and of others, held out."""
-    rows = stage.read_jsonl(data / f"{name}.jsonl", "text", "label")
+    rows = records.read_jsonl(data / f"{name}.jsonl", "text", "label")
     demo = [row for label in (0, 1) for row in [row for row in rows if row["label"] == label][: TRAIN // 2]]
     demo.sort(key=rows.index)
     held_out = [row for row in rows if row not in demo][:HELD_OUT]

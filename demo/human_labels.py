@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-import stage
+import records
 
 data, seed = map(Path, sys.argv[1:])
-ratings = {row["id"]: row["ratings"] for row in stage.read_jsonl(Path(__file__).with_name("films.jsonl"), "id")}
+ratings = {row["id"]: row["ratings"] for row in records.read_jsonl(Path(__file__).with_name("films.jsonl"), "id")}
 
 
 def opinion(row):
@@ -25,5 +25,5 @@ def opinion(row):
 
 for folder, name, split, keys in (("labels_human", "labels", "transfer", ("id", "text")), ("weak_human", "predictions", "test", ("id", "label"))):
     (seed / folder).mkdir(parents=True, exist_ok=True)
-    rows = stage.read_jsonl(data / f"{split}.jsonl", "id", "text", "label")
-    stage.write_jsonl(seed / folder / f"{name}.jsonl", [{**{key: row[key] for key in keys}, "probs": opinion(row)} for row in rows])
+    rows = records.read_jsonl(data / f"{split}.jsonl", "id", "text", "label")
+    records.write_jsonl(seed / folder / f"{name}.jsonl", [{**{key: row[key] for key in keys}, "probs": opinion(row)} for row in rows])

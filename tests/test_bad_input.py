@@ -19,6 +19,7 @@ from conftest import ROOT, rows, write
 import evaluate_pgr
 import figures
 import prepare_data
+import records
 import report
 import stage
 
@@ -244,13 +245,13 @@ def test_any_line_is_data_or_one_line_of_complaint(line):
         for before in (b"", b'{"id": "a", "text": "b", "label": 1, "probs": [0.5, 0.5]}\n'):
             path.write_bytes(before + line)
             try:
-                found = stage.read_jsonl(path, "id", "text|choices", "probs|label")
+                found = records.read_jsonl(path, "id", "text|choices", "probs|label")
             except SystemExit as error:
                 assert str(path) in str(error) and "\n" not in str(error).replace("\\n", "")
             else:
                 assert found and all(isinstance(row["id"], str) and ("text" in row) != ("choices" in row) for row in found)
-                stage.write_jsonl(path, found)  # what was read can be written, and is the same again
-                assert stage.read_jsonl(path, "id", "text|choices", "probs|label") == found
+                records.write_jsonl(path, found)  # what was read can be written, and is the same again
+                assert records.read_jsonl(path, "id", "text|choices", "probs|label") == found
 
 
 CELLS = hypothesis.strategies.text(max_size=6) | hypothesis.strategies.sampled_from(["text,label", "text\tlabel", "0", "1", '"', ",", "\t", "good film", "bad film"])
@@ -271,7 +272,7 @@ def test_any_table_is_data_or_one_line_of_complaint(kind, content):
             stage.lock.give()
             assert "mine" in str(error) and len(str(error).splitlines()) == 1 and not (Path(folder) / "out").exists()
         else:
-            assert stage.read_jsonl(Path(folder) / "out" / "test.jsonl", "id", "text", "label")
+            assert records.read_jsonl(Path(folder) / "out" / "test.jsonl", "id", "text", "label")
 
 
 @hypothesis.settings(FUZZ, max_examples=40)

@@ -87,14 +87,15 @@ def main(
                                       choices=isinstance(texts[0], list))
     tested = {}  # step: predictions on the test file
 
-    def predict(step):
+    def predict(step, what="predict"):
         if step not in tested:
-            tested[step] = records.with_probs(test_rows, learner.predict(net, tokenizer, test_texts, microbatch or batch_size), "id", "label")
+            probs = learner.predict(net, tokenizer, test_texts, microbatch or batch_size, what=what)
+            tested[step] = records.with_probs(test_rows, probs, "id", "label")
         return tested[step]
 
     def evaluate(step):
-        rows = predict(step)
-        probs = learner.predict(net, tokenizer, held_texts, microbatch or batch_size)
+        rows = predict(step, what="")
+        probs = learner.predict(net, tokenizer, held_texts, microbatch or batch_size, what="")
         same = [(row["probs"][1] > 0.5) == (weak_p1[row["id"]] > 0.5) for row in rows if weak]
         return {**records.accuracy(rows), **({"agreement": sum(same) / len(same)} if weak else {}),
                 "held_out_loss": float(losses.cross_entropy(probs.clamp(min=1e-8).log(), soft(held_rows)))}

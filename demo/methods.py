@@ -29,7 +29,7 @@ WEAK, SCRATCH, STRONG = "--epochs=4", "--epochs=4 --lr=1e-3", "--epochs=1"  # th
 RUNS = [  # weak models, strong model, folder below results, what to train, flags
     (f"{minilm}", smollm2, "", {"WEAK_FLAGS": WEAK, "STRONG_FLAGS": STRONG, "LOSSES": "xent conf", "PROBE": "1", "PROMPT": "1"}, []),
     (f"{minilm}", smollm2, "", {"WEAK_FLAGS": WEAK, "STRONG_FLAGS": STRONG, "LOSSES": LOSSES}, []),
-    (f"{minilm}", smollm2, "", {"WEAK_FLAGS": WEAK, "STRONG_FLAGS": STRONG, "LOSSES": "xent conf", "GENERATIVE": "1",
+    (f"{minilm}", smollm2, "", {"WEAK_FLAGS": WEAK, "STRONG_FLAGS": STRONG, "LOSSES": "xent", "GENERATIVE": "1",
                                 "GENERATIVE_FLAGS": "--batch_size=4"}, []),
     (f"{minilm}", smollm2, "early", {"WEAK_FLAGS": WEAK, "STRONG_FLAGS": "--epochs=3", "LOSSES": "xent"}, ["--evals=6", "--keep=best"]),
     (f"{scratch},{minilm}", smollm2, "", {"WEAK_FLAGS": SCRATCH, "CHAIN_FLAGS": WEAK, "STRONG_FLAGS": STRONG, "LOSSES": "xent"}, []),

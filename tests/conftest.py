@@ -1,5 +1,8 @@
 """Tiny models and data, made on the spot: nothing is downloaded, and everything runs through the real command line."""
 
+import contextlib
+import importlib
+import io
 import json
 import os
 import random
@@ -15,6 +18,8 @@ import pytest
 import torch
 import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+import stage
 
 torch.set_num_threads(1)
 transformers.logging.disable_progress_bar()
@@ -87,3 +92,17 @@ def command(*words, ok=True, **environment):
     if ok:
         assert done.returncode == 0, done.stderr
     return done.returncode, done.stdout, done.stderr
+
+
+def inside(script, *words, ok=True):
+    """As `command`, but in this process, where torch and the like are imported already."""
+    printed, error = io.StringIO(), ""
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.setattr(sys, "argv", [script, *map(str, words)])
+        try:
+            stage.cli(importlib.import_module(Path(script).stem).main)
+        except SystemExit as end:
+            error = f"{end}\n"
+    stage.lock.give()  # as at the end of a process
+    assert not (ok and error), error
+    return int(bool(error)), printed.getvalue(), error

@@ -1,19 +1,16 @@
 """Every analysis that run_all.sh can add, on tiny models: the stages it calls, what they leave, and what the report makes of it."""
 
-import importlib
-import io
+import hashlib
 import json
 import os
 import re
 import subprocess
-import sys
 
 import pytest
-from conftest import ROOT, read, rows, write
+from conftest import ROOT, inside, read, rows, write
 
 import evaluate_pgr
 import probe
-import stage
 
 
 def run_all(folder, *words, **environment):
@@ -26,13 +23,6 @@ def run_all(folder, *words, **environment):
     subprocess.run(["bash", ROOT / "run_all.sh", *map(str, words)], check=True, capture_output=True,
                    env={**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}", **environment})
     return [command.split("\n") for command in (folder / "commands").read_text().strip("\n").split("\n\n")]
-
-
-def here(argv, monkeypatch, capsys):
-    """What a command prints, run in this process, so that torch is imported once."""
-    monkeypatch.setattr(sys, "argv", argv)
-    stage.cli(importlib.import_module(os.path.basename(argv[0]).removesuffix(".py")).main)
-    return capsys.readouterr().out
 
 
 SWITCHES = {"PROBE": "1", "PROMPT": "1", "GENERATIVE": "1", "LOSSES": "xent conf", "PROMPT_FLAGS": "--max_tokens=20",
@@ -53,11 +43,7 @@ def analyses(tiny, tmp_path_factory):
             commands = run_all(folder, f"{tiny['bert']},{tiny['gpt2']}", tiny["llama"], data, "--evals=2", "--batch_size=16",
                                "--lr=3e-3", **SWITCHES | switches, **places)
             for argv in commands:
-                capture = io.StringIO()
-                patch.setattr(sys, "stdout", capture)
-                patch.setattr(sys, "argv", argv)
-                stage.cli(importlib.import_module(os.path.basename(argv[0]).removesuffix(".py")).main)
-                printed.append((os.path.basename(argv[-1]), capture.getvalue()))
+                printed.append((os.path.basename(argv[-1]), inside(*argv)[1]))
             printed.append("end of run")
     return folder / "results" / "reviews" / "seed0", printed
 
@@ -121,18 +107,16 @@ def test_evaluations_during_training(analyses):
                 sum((row["probs"][1] > 0.5) == weak[row["id"]] for row in predictions) / len(predictions))
 
 
-def test_held_out_labels_are_not_trained_on_and_are_the_same_for_the_ceiling(analyses, tiny, tmp_path, monkeypatch, capsys):
+def test_held_out_labels_are_not_trained_on_and_are_the_same_for_the_ceiling(analyses, tiny, tmp_path):
     """Other labels for the tenth that is held out change the curve's loss, and not a weight."""
-    import hashlib
-
     seed, _ = analyses
     data = seed.parents[2] / "data" / "reviews"
     transfer = read(data / "transfer.jsonl")
     held = sorted(transfer, key=lambda row: hashlib.sha256(row["id"].encode()).digest())[:len(transfer) // 10]
     flipped = [row | {"label": 1 - row["label"]} if row in held else row for row in reversed(transfer)]
     write(tmp_path / "flipped.jsonl", sorted(flipped, key=lambda row: [other["id"] for other in transfer].index(row["id"])))
-    here(["train_strong.py", f"--model={tiny['llama']}", f"--labels={tmp_path}/flipped.jsonl", f"--test={data}/test.jsonl",
-          f"--task={data}/task.json", "--evals=2", "--batch_size=16", "--lr=3e-3", f"--out={tmp_path}/out"], monkeypatch, capsys)
+    inside("train_strong.py", f"--model={tiny['llama']}", f"--labels={tmp_path}/flipped.jsonl", f"--test={data}/test.jsonl",
+          f"--task={data}/task.json", "--evals=2", "--batch_size=16", "--lr=3e-3", f"--out={tmp_path}/out")
     ceiling = seed / "ceiling_tiny-llama"
     assert (tmp_path / "out" / "predictions.jsonl").read_bytes() == (ceiling / "predictions.jsonl").read_bytes()
     ours, theirs = ([point["held_out_loss"] for point in read(folder / "curve.jsonl") if "held_out_loss" in point]
@@ -140,15 +124,15 @@ def test_held_out_labels_are_not_trained_on_and_are_the_same_for_the_ceiling(ana
     assert all(a != pytest.approx(b) for a, b in zip(ours, theirs))
 
 
-def test_examples_of_a_group_are_held_out_together(analyses, tiny, tmp_path, monkeypatch, capsys):
+def test_examples_of_a_group_are_held_out_together(analyses, tiny, tmp_path):
     """Twenty rows in four groups: another label for all of a group that is held out changes no weight, of one row of any other it does."""
     seed, _ = analyses
     test = seed.parents[2] / "data" / "reviews" / "test.jsonl"
     made = [{"id": f"r{i}", "group": f"g{i // 5}", **row} for i, row in enumerate(rows(20))]
 
     def predictions(name, lines):
-        here(["train_strong.py", f"--model={tiny['gpt2']}", f"--labels={write(tmp_path / f'{name}.jsonl', lines)}", f"--test={test}", "--evals=1",
-              "--epochs=1", "--lr=1e-2", f"--out={tmp_path / name}"], monkeypatch, capsys)
+        inside("train_strong.py", f"--model={tiny['gpt2']}", f"--labels={write(tmp_path / f'{name}.jsonl', lines)}", f"--test={test}", "--evals=1",
+              "--epochs=1", "--lr=1e-2", f"--out={tmp_path / name}")
         return (tmp_path / name / "predictions.jsonl").read_bytes()
 
     base = predictions("base", made)
@@ -157,31 +141,31 @@ def test_examples_of_a_group_are_held_out_together(analyses, tiny, tmp_path, mon
     assert len(same) == 1
 
 
-def test_the_best_step_is_the_one_that_is_kept_and_saved(analyses, tiny, tmp_path, monkeypatch, capsys):
+def test_the_best_step_is_the_one_that_is_kept_and_saved(analyses, tiny, tmp_path):
     seed, _ = analyses
     data = seed.parents[2] / "data" / "reviews"
     common = [f"--labels={seed}/labels_tiny-bert/labels.jsonl", f"--test={data}/test.jsonl", f"--task={data}/task.json"]
-    here(["train_strong.py", f"--model={tiny['llama']}", *common, "--evals=8", "--epochs=8", "--batch_size=8", "--lr=5e-3", "--keep=best",
-          "--save_model", f"--out={tmp_path}/best"], monkeypatch, capsys)
+    inside("train_strong.py", f"--model={tiny['llama']}", *common, "--evals=8", "--epochs=8", "--batch_size=8", "--lr=5e-3", "--keep=best",
+          "--save_model", f"--out={tmp_path}/best")
     points = [point for point in read(tmp_path / "best" / "curve.jsonl") if "held_out_loss" in point]
     best = min(points, key=lambda point: point["held_out_loss"])
     metrics = json.loads((tmp_path / "best" / "run.json").read_text())["metrics"]
     assert best != points[-1] and metrics["step"] == best["step"] and metrics["accuracy"] == best["accuracy"]
     # the saved model is that one: trained for no step, it predicts the same
-    here(["train_strong.py", f"--model={tmp_path}/best/model", *common, "--head=keep", "--epochs=0", f"--out={tmp_path}/again"], monkeypatch, capsys)
+    inside("train_strong.py", f"--model={tmp_path}/best/model", *common, "--head=keep", "--epochs=0", f"--out={tmp_path}/again")
     for ours, theirs in zip(*(read(tmp_path / name / "predictions.jsonl") for name in ("best", "again"))):
         assert ours["probs"] == pytest.approx(theirs["probs"], abs=2e-6)
 
 
-def test_a_saved_model_is_no_other_run(analyses, tiny, tmp_path, monkeypatch, capsys):
+def test_a_saved_model_is_no_other_run(analyses, tiny, tmp_path):
     seed, _ = analyses
     data = seed.parents[2] / "data" / "reviews"
     argv = ["train_strong.py", f"--model={tiny['bert']}", f"--labels={seed}/labels_tiny-bert/labels.jsonl", f"--test={data}/test.jsonl",
             "--epochs=0", f"--out={tmp_path}/out"]
-    assert "up to date" not in here(argv, monkeypatch, capsys)
-    assert "up to date" not in here([*argv, "--save_model"], monkeypatch, capsys)  # there is none yet
-    assert "up to date" in here([*argv, "--save_model"], monkeypatch, capsys)
-    assert "up to date" in here(argv, monkeypatch, capsys) and (tmp_path / "out" / "model").exists()
+    assert "up to date" not in inside(*argv)[1]
+    assert "up to date" not in inside(*argv, "--save_model")[1]  # there is none yet
+    assert "up to date" in inside(*argv, "--save_model")[1]
+    assert "up to date" in inside(*argv)[1] and (tmp_path / "out" / "model").exists()
 
 
 @pytest.mark.parametrize("flags, complaint", [
@@ -190,9 +174,8 @@ def test_a_saved_model_is_no_other_run(analyses, tiny, tmp_path, monkeypatch, ca
     (["--evals=-1"], "--evals=-1: 0 or more is needed"),
     (["--evals=2", "--weak={seed}/labels_tiny-bert/labels.jsonl"], "the supervisor's predictions on this very file are needed"),
 ])
-def test_refused(analyses, tmp_path, monkeypatch, capsys, flags, complaint):
+def test_refused(analyses, tmp_path, flags, complaint):
     seed, _ = analyses
     data = seed.parents[2] / "data" / "reviews"
-    with pytest.raises(SystemExit, match=complaint):
-        here(["train_strong.py", "--model=none", f"--labels={data}/transfer.jsonl", f"--test={data}/test.jsonl", f"--out={tmp_path}/out",
-              *(flag.format(seed=seed) for flag in flags)], monkeypatch, capsys)
+    assert complaint in inside("train_strong.py", "--model=none", f"--labels={data}/transfer.jsonl", f"--test={data}/test.jsonl",
+                               f"--out={tmp_path}/out", *(flag.format(seed=seed) for flag in flags), ok=False)[2]

@@ -1,7 +1,6 @@
 """Bad input: one line that says what, where and what to do, exit status not 0, no traceback, and earlier results untouched."""
 
 import contextlib
-import importlib
 import io
 import json
 import resource
@@ -14,7 +13,7 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
-from conftest import ROOT, rows, write
+from conftest import ROOT, inside, rows, write
 
 import evaluate_pgr
 import figures
@@ -65,13 +64,8 @@ def world(tiny, tmp_path_factory):
 def refused(world, out, name, flags):
     """The line with which a command ends; with it no file has changed, and none is new."""
     before = {path: path.stat().st_mtime_ns for path in world.rglob("*")}
-    module = importlib.import_module(name)
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
-        patch.setattr(sys, "argv", [f"{name}.py", *(f"--{flag}={value}".format(w=world, out=out) for flag, value in flags.items())])
-        stage.cli(module.main)
-    stage.lock.give()  # as at the end of a process
-    message = str(end.value)
-    assert end.value.code != 0 and message.startswith(f"{name}.py: ") and "\n" not in message and "Traceback" not in message and len(message) < 700
+    status, _, message = inside(f"{name}.py", *(f"--{flag}={value}".format(w=world, out=out) for flag, value in flags.items()), ok=False)
+    assert status != 0 and message.startswith(f"{name}.py: ") and message.count("\n") == 1 and "Traceback" not in message and len(message) < 700
     assert {path: path.stat().st_mtime_ns for path in world.rglob("*")} == before and not out.exists()
     return message
 

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import command, write
+from conftest import inside, write
 
 import stage
 from metrics import recovered
@@ -24,7 +24,7 @@ def evaluate(folder, ok=True, **right):
     files = {name: predictions(folder / f"{name}.jsonl", right[name], copies=right.get("copies", 20))
              for name in right if name != "copies"}
     students = ",".join(str(path) for name, path in files.items() if name not in ("weak", "ceiling"))
-    output = command("evaluate_pgr.py", f"--weak={files['weak']}", f"--ceiling={files['ceiling']}", f"--students={students}",
+    output = inside("evaluate_pgr.py", f"--weak={files['weak']}", f"--ceiling={files['ceiling']}", f"--students={students}",
                      f"--out={folder / 'out'}", ok=ok)
     return json.loads((folder / "out" / "report.json").read_text()), output
 
@@ -89,14 +89,14 @@ def test_joined_by_id_not_by_line(tmp_path):
     expected, _ = evaluate(tmp_path, weak=WEAK, ceiling=CEILING, student=STUDENT)
     path = tmp_path / "student.jsonl"
     path.write_text("".join(reversed(path.read_text().splitlines(keepends=True))))
-    command("evaluate_pgr.py", f"--weak={tmp_path}/weak.jsonl", f"--ceiling={tmp_path}/ceiling.jsonl",
+    inside("evaluate_pgr.py", f"--weak={tmp_path}/weak.jsonl", f"--ceiling={tmp_path}/ceiling.jsonl",
             f"--students={path}", f"--out={tmp_path}/out")
     assert json.loads((tmp_path / "out" / "report.json").read_text()) == expected
 
 
 def test_a_swap_of_roles_is_another_report(tmp_path):
     first, _ = evaluate(tmp_path, weak=WEAK, ceiling=CEILING, student=STUDENT)
-    command("evaluate_pgr.py", f"--weak={tmp_path}/student.jsonl", f"--ceiling={tmp_path}/ceiling.jsonl",
+    inside("evaluate_pgr.py", f"--weak={tmp_path}/student.jsonl", f"--ceiling={tmp_path}/ceiling.jsonl",
             f"--students={tmp_path}/weak.jsonl", f"--out={tmp_path}/out")
     second = json.loads((tmp_path / "out" / "report.json").read_text())
     assert second["weak"]["accuracy"] == first["students"][0]["accuracy"] and second["students"][0]["pgr"] == pytest.approx(-1)
@@ -113,7 +113,7 @@ def test_a_student_of_other_labels_or_settings_is_left_out(tmp_path):
         predictions(seed / name / "predictions.jsonl", right, copies=20)
         run = {"args": {"lr": lr, "loss": name}, "inputs": {"labels": {"sha256": labels}, "model": {"sha256": model}}, "code": code}
         (seed / name / "run.json").write_text(json.dumps(run))
-    _, printed, _ = command("evaluate_pgr.py", tmp_path / "task")
+    _, printed, _ = inside("evaluate_pgr.py", tmp_path / "task")
     report = json.loads((tmp_path / "task" / "report.json").read_text())
     assert [student["name"] for student in report["students"]] == ["good"]
     assert printed.count("left out") == 4
@@ -123,7 +123,7 @@ def test_folders_of_losses_with_parameters_can_be_named(tmp_path):
     places = [tmp_path / name / "predictions.jsonl" for name in ("w", "c", "conf:alpha=0.75,warmup=0.1", "xent")]
     for path, right in zip(places, (WEAK, CEILING, STUDENT, STUDENT)):
         predictions(path, right, copies=20)
-    command("evaluate_pgr.py", f"--weak={places[0]}", f"--ceiling={places[1]}", f"--students={places[2]},{places[3]}",
+    inside("evaluate_pgr.py", f"--weak={places[0]}", f"--ceiling={places[1]}", f"--students={places[2]},{places[3]}",
             f"--out={tmp_path}/out")
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert [student["name"] for student in report["students"]] == ["conf:alpha=0.75,warmup=0.1", "xent"]
@@ -141,7 +141,7 @@ def test_refused(tmp_path, line, complaint):
         predictions(tmp_path / f"{name}.jsonl", STUDENT)
     lines = (tmp_path / "student.jsonl").read_text().splitlines()
     (tmp_path / "student.jsonl").write_text("\n".join([*lines[:3], line, *lines[4:]]) + "\n")
-    status, _, error = command("evaluate_pgr.py", f"--weak={tmp_path}/weak.jsonl", f"--ceiling={tmp_path}/ceiling.jsonl",
+    status, _, error = inside("evaluate_pgr.py", f"--weak={tmp_path}/weak.jsonl", f"--ceiling={tmp_path}/ceiling.jsonl",
                                f"--students={tmp_path}/student.jsonl", f"--out={tmp_path}/out", ok=False)
     assert status != 0 and complaint in error and error.count("\n") == 1
     assert not (tmp_path / "out").exists()
@@ -154,7 +154,7 @@ def test_several_seeds_and_pairs(tmp_path):
                             "a-to-b_v2_xent": STUDENT, "a-to-b_xent": student,
                             "a-to-b-to-c_reverse_kl": STUDENT}.items():
             predictions(folder / name / "predictions.jsonl", right, copies=20)
-    _, printed, _ = command("evaluate_pgr.py", tmp_path / "task")
+    _, printed, _ = inside("evaluate_pgr.py", tmp_path / "task")
     report = json.loads((tmp_path / "task" / "report.json").read_text())
     found = report["students"][0]
     assert found["name"] == "xent" and found["seeds"] == 3 and found["accuracy"] == pytest.approx(0.7)
@@ -165,7 +165,7 @@ def test_several_seeds_and_pairs(tmp_path):
     assert [(pair["ceiling"]["name"], [student["name"] for student in pair["students"]]) for pair in report["more_pairs"]] == [
         ("b-to-c", ["reverse_kl"]), ("b_v2", ["xent"])]
     assert "3 seeds" in printed
-    assert "up to date" in command("evaluate_pgr.py", tmp_path / "task")[1]
+    assert "up to date" in inside("evaluate_pgr.py", tmp_path / "task")[1]
 
 
 def test_scaling_and_the_difference_to_xent(tmp_path):
@@ -177,7 +177,7 @@ def test_scaling_and_the_difference_to_xent(tmp_path):
             predictions(folder / name / "predictions.jsonl", right, copies=20)
         for name, size in (("small", 10**6), ("big", 2 * 10**7)):
             (folder / f"ceiling_{name}" / "run.json").write_text(json.dumps({"metrics": {"parameters": size}}))
-    _, printed, _ = command("evaluate_pgr.py", tmp_path / "task")
+    _, printed, _ = inside("evaluate_pgr.py", tmp_path / "task")
     report = json.loads((tmp_path / "task" / "report.json").read_text())
     conf = report["students"][1]
     assert conf["name"] == "conf" and conf["over_xent"] == pytest.approx(0.1)
@@ -200,7 +200,7 @@ def test_warnings_say_what_means_nothing(tmp_path):
     lines = lambda said: [{"id": f"e{i}", "label": i % 2, "probs": [1 - p, p]} for i, p in enumerate(said)]
     files = {"weak": [0.9, 0.9, 0.2, 0.2] * 20, "ceiling": [0.1, 0.9] * 40, "one": [0.8] * 80, "good": [0.1, 0.9] * 38 + [0.9, 0.1] * 2}
     paths = {name: write(tmp_path / f"{name}.jsonl", lines(said)) for name, said in files.items()}
-    _, printed, _ = command("evaluate_pgr.py", f"--weak={paths['weak']}", f"--ceiling={paths['ceiling']}", f"--students={paths['one']},{paths['good']}",
+    _, printed, _ = inside("evaluate_pgr.py", f"--weak={paths['weak']}", f"--ceiling={paths['ceiling']}", f"--students={paths['one']},{paths['good']}",
                             f"--out={tmp_path}/out")
     warnings = [line for line in printed.splitlines() if line.startswith("- Warning")]
     assert len(warnings) == 2 and "not clearly better than always giving the more frequent class (0.500)" in warnings[0]

@@ -12,6 +12,7 @@ scaling.png where a supervisor has students of several sizes.
 
 import functools
 import json
+import os
 import re
 from pathlib import Path
 
@@ -56,8 +57,9 @@ def main(
     by_size = report.scaling(reports, sizes)
     table = "\n\n".join([*map(report.tables, reports), *report.scaling_tables(by_size)]) + "\n"
     if left_out:
-        table += "\n" + "".join(f"- Warning: left out: {folder} was trained on other labels or with other settings than the ceiling beside it; "
-                                "run it again, or remove it.\n" for folder in left_out)
+        table += "\n" + "".join(f"- Warning: left out: {folder} was trained on other labels or with other settings than the ceiling beside it, or "
+                                "with other settings or another version of its loss than the newest of its seeds; run it again, or remove it.\n"
+                                for folder in left_out)
     text = json.dumps({**reports[0], **({"more_pairs": reports[1:]} if len(reports) > 1 else {})}, indent=1) + "\n"
     outputs = {"report.json": text, "report.md": table, "pgr.png": functools.partial(figures.accuracy, reports),
                "agreement.png": functools.partial(figures.imitation, reports),
@@ -89,6 +91,12 @@ def find_pairs(results):
             else:
                 links = [link / "predictions.jsonl" for link in links if all((link / "predictions.jsonl").exists() for link in links)]
                 pairs.setdefault(names, {}).setdefault(name, []).append([*map(str, (weak, ceiling, path, *links))])
+    for students in pairs.values():
+        for name, runs in students.items():
+            recipes = [[recipe(Path(file).parent) for file in files[:3]] for files in runs]
+            newest = recipes[max(range(len(runs)), key=lambda i: os.path.getmtime(runs[i][2]))]
+            left_out += [str(Path(files[2]).parent) for files, found in zip(runs, recipes) if found != newest]
+            students[name] = [files for files, found in zip(runs, recipes) if found == newest]
     if not pairs:
         stage.refuse(f"{results}: no student found with its weak supervisor and ceiling beside it; run_all.sh makes them" + "".join(
             f"; {folder} was trained on other labels or with other settings" for folder in left_out[:1]))
@@ -114,6 +122,12 @@ def run_of(folder):
         return json.loads((folder / "run.json").read_text())
     except (OSError, ValueError):
         return {}
+
+
+def recipe(folder):
+    """What must be alike in the runs of all seeds: settings, code, and the loss as it was then."""
+    run = run_of(folder)
+    return {key: value for key, value in run.get("args", {}).items() if key not in ("seed", *stage.HOW)}, run.get("code"), run.get("loss_source")
 
 
 def stale(teacher, pupil, first, ceiling):

@@ -1,6 +1,7 @@
-"""Every loss a student can be trained with. Edit one here, or add one, and rerun: only its students are trained again.
+"""Every loss a student can be trained with. Edit one here, or add one, and rerun: its students are trained again, and those of
+every loss that calls what you edited.
 
-A loss is a free function over the whole batch; it may mix the examples of the batch as it likes:
+A loss is a plain function over the whole batch; it may mix the examples of the batch as it likes:
 
     loss(logits, weak_probs, step_frac, **its own parameters) -> scalar
         logits      (B, 2) float32    the student's, with gradient
@@ -102,5 +103,6 @@ def window(logits, weak_probs, step_frac, r=0.15):
     return -((weak_probs * logits.log_softmax(1)).sum(1) * unsure).mean()
 
 
+# Read without being run: add yours inside the braces. What a loss takes from another file is not noticed when it changes.
 LOSSES = {"xent": xent, "conf": conf, "bootstrap": bootstrap, "product": product, "reverse_ce": reverse_ce, "reverse_kl": reverse_kl,
           "adaptconf": adaptconf, "entropy": entropy, "window": window}

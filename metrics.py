@@ -1,7 +1,10 @@
 """What the report measures, from predictions alone: accuracy, PGR, agreement, calibration. Needs nothing but numpy.
 
 Predictions are p1, (S, n): the probability of class 1, over S seeds and n test examples; labels are (n,) of 0 and 1. Standard
-errors count the choice of test examples and, where there are several seeds, that of seeds. Copy this file into a project of your own.
+errors count the choice of test examples and, where there are several seeds, that of seeds. Copy this file into a project of your own:
+
+    right = np.stack([(p > 0.5) == label for p in (weak, ceiling, student)])    # p[None] of a single seed
+    recovered(right)["pgr"]
 """
 
 import numpy as np

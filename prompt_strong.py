@@ -53,8 +53,8 @@ def main(
 
     limit = tokenizer.model_max_length
     shot = min(max_tokens, limit // (shots + 1) - 8)  # tokens, beside the label word
-    context = "".join(shorten(tokenizer, row["text"], shot) + label_words[row["probs"][1] > 0.5 if "probs" in row else row["label"]] + "\n\n"
-                      for row in rows[:shots])
+    label_of = lambda row: int(row["probs"][1] > 0.5) if "probs" in row else row["label"]
+    context = "".join(shorten(tokenizer, row["text"], shot) + label_words[label_of(row)] + "\n\n" for row in rows[:shots])
     room = min(max_tokens, limit - classifier.size(classifier.encode(tokenizer, [context])[0]))
     if min(shot, room) < min(8, max_tokens):
         stage.refuse(f"--shots={shots}: so many leave no room for a text in the {limit} tokens that {model} reads")

@@ -6,10 +6,11 @@
 #   SEEDS="0 1 2" LOSSES="xent conf:alpha=0.75" bash run_all.sh gpt2 gpt2-xl sciq --epochs=1
 #   LAUNCH="torchrun --nproc-per-node 8" bash run_all.sh ...          every stage that holds a model shared by 8 GPUs
 #   bash run_all.sh gpt2,gpt2-medium gpt2-large sciq        bootstrapping: gpt2 supervises gpt2-medium, that one gpt2-large
-#   PROBE=1 PROMPT=1 GENERATIVE=1 bash run_all.sh ...       students that are linear probes; that are asked by prompt; after
-#                                                           tuning on the task's texts, student and ceiling
-#   bash run_all.sh gpt2 gpt2-xl sciq --evals=8             what overfits: eight evaluations during training; --keep=best
+#   PROBE=1 bash run_all.sh ...                             adds linear probes, PROMPT=1 prompting; GENERATIVE=1 tunes student and
+#                                                           ceiling on the task's texts first
+#   RESULTS=results/overfit bash run_all.sh ... --evals=8   evaluates during training, eight times
 #
+# Without them: SEEDS=0, LOSSES="xent conf", RESULTS=results, DATA=data.
 # --max_train, --max_test and what names columns (--text, --label...) go to prepare_data.py, other flags to the training
 # stages: to both, or from WEAK_FLAGS, STRONG_FLAGS, PROBE_FLAGS, PROMPT_FLAGS, GENERATIVE_FLAGS and, for students on the way up,
 # CHAIN_FLAGS to one kind of them. The report is written to results/TASK, or RESULTS=elsewhere.

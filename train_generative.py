@@ -77,7 +77,7 @@ def main(
 def pack(ids, end, block):
     """Lists of token ids, one after the other with an end between them, cut into blocks: tokens and targets, (N, block) each.
 
-    An end is no target (-100): what comes after a text is its label word, which is not to be learned here.
+    An end is no target (-100): in the task a label word stands there, and the model is not to learn to stop instead.
     """
     import torch
 

@@ -1,9 +1,10 @@
 """Which method helps? Every method of this project on the demo, and one table of them all.
 
-    python demo/methods.py results/methods 0 1 2             # models, results, seeds; 35 minutes a seed on two CPU cores
+    python demo/methods.py results/methods 0 1 2             # results, seeds; 35 minutes a seed on two CPU cores
 
 What is done already is skipped, so a rerun only prints the table, and writes it to results/methods/methods.md. Finetuned students have the
-demo's recipe (three epochs where they stop early), probes theirs, and each method the parameters of its source, its defaults. Nothing
+demo's recipe (three epochs where the best step is kept), probes theirs, and each method the parameters of its source, its defaults (the
+topic is tuned on in batches of 4 blocks, since there are but 64 of them). Nothing
 was chosen by ground truth of the student's split or by the test set; how the recipes were: recipe.md.
 """
 
@@ -21,6 +22,8 @@ import figures
 import metrics
 import report
 
+if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
+    raise SystemExit(__doc__)
 results, seeds = Path(sys.argv[1]), sys.argv[2:] or ["0", "1", "2"]
 cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weak-to-strong"
 scratch, minilm, smollm2 = (cache / name for name in ("scratch-2M", "all-MiniLM-L6-v2", "SmolLM2-135M"))
@@ -49,7 +52,7 @@ def run():
 
 def table():
     """A table for each supervisor: its students over all folders, the best first."""
-    found = [(weak, ceiling + how, name, runs) for folder, how in (("", ""), ("early", ", early stopping"))
+    found = [(weak, ceiling + how, name, runs) for folder, how in (("", ""), ("early", ", best step on held-out labels"))
              for weak, ceiling, students in evaluate_pgr.find_pairs(results / folder / "films")[0] for name, runs in students.items()]
     label, p1 = evaluate_pgr.read_all(sorted({path for *_, runs in found for seed in runs for path in seed}))
     seed = lambda files: Path(files[2]).parent.parent.name

@@ -1,6 +1,8 @@
 """PGR, agreement and their uncertainty against numbers worked out by hand, through the command line."""
 
 import json
+import os
+import re
 
 import numpy as np
 import pytest
@@ -205,3 +207,18 @@ def test_warnings_say_what_means_nothing(tmp_path):
     warnings = [line for line in printed.splitlines() if line.startswith("- Warning")]
     assert len(warnings) == 2 and "not clearly better than always giving the more frequent class (0.500)" in warnings[0]
     assert "student one gives nearly one class only (100% class 1, in 1 of 1 seeds)" in warnings[1]
+
+
+def test_seeds_of_other_settings_or_of_an_earlier_loss_are_not_pooled(tmp_path):
+    for seed, (lr, loss) in enumerate([(1, "old"), (1, "new"), (2, "new"), (1, "new")]):
+        folder = tmp_path / "task" / f"seed{seed}"
+        for name, right in {"weak_a": WEAK, "ceiling_b": CEILING, "a-to-b_conf": STUDENT}.items():
+            path = predictions(folder / name / "predictions.jsonl", right, copies=20)
+            run = {"args": {"lr": lr, "seed": seed}, "inputs": {}, "code": "c", "loss_source": loss if "conf" in name else "xent"}
+            (folder / name / "run.json").write_text(json.dumps(run))
+            os.utime(path, (seed, seed))
+    _, printed, _ = inside("evaluate_pgr.py", tmp_path / "task")
+    report = json.loads((tmp_path / "task" / "report.json").read_text())
+    assert report["students"][0]["seeds"] == 2
+    assert [re.search(r"seed\d", line)[0] for line in printed.splitlines() if "Warning: left out" in line] == ["seed0", "seed2"]
+    assert "another version of its loss" in (tmp_path / "task" / "report.md").read_text()

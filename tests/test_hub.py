@@ -38,7 +38,7 @@ def test_gpt2_gpt2_xl_sciq_through_the_hub(tiny, tmp_path):
 
 
 def test_an_unreachable_hub_is_one_line(tmp_path):
-    made = write(tmp_path / "d.jsonl", [{"id": "a", "text": "b", "label": 1}])
+    made = write(tmp_path / "d.jsonl", [{"id": str(i), "text": "a", "label": i} for i in (0, 1)])
     for silent, name, words in ((False, "allenai/sciq", ["prepare_data.py", "sciq"]),
                                 (True, "gpt2", ["train_weak.py", "--model=gpt2", f"--train={made}", f"--test={made}"])):
         with socket.socket() as server:

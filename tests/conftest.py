@@ -106,3 +106,18 @@ def inside(script, *words, ok=True):
     stage.lock.give()  # as at the end of a process
     assert not (ok and error), error
     return int(bool(error)), printed.getvalue(), error
+
+
+def line_inside(folder, *words, **environment):
+    """[(name of the folder it writes, what it prints), ...] of the commands that run_all.sh gives, each run `inside`.
+
+    For run_all.sh `python` is a script that writes down how it was called, and does nothing."""
+    python = folder / "bin" / "python"
+    python.parent.mkdir(exist_ok=True)
+    python.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" "" >> {folder}/commands\n')
+    python.chmod(0o755)
+    (folder / "commands").write_text("")
+    subprocess.run(["bash", ROOT / "run_all.sh", *map(str, words)], check=True, capture_output=True,
+                   env={**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}", **environment})
+    commands = [command.split("\n") for command in (folder / "commands").read_text().strip("\n").split("\n\n")]
+    return [(Path(argv[-1]).name, inside(*argv)[1]) for argv in commands]

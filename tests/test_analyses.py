@@ -2,27 +2,13 @@
 
 import hashlib
 import json
-import os
 import re
-import subprocess
 
 import pytest
-from conftest import ROOT, inside, read, rows, write
+from conftest import inside, line_inside, read, rows, write
 
 import evaluate_pgr
 import probe
-
-
-def run_all(folder, *words, **environment):
-    """The commands that run_all.sh gives, in their order: a `python` that writes down how it was called, and does nothing."""
-    python = folder / "bin" / "python"
-    python.parent.mkdir(exist_ok=True)
-    python.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" "" >> {folder}/commands\n')
-    python.chmod(0o755)
-    (folder / "commands").write_text("")
-    subprocess.run(["bash", ROOT / "run_all.sh", *map(str, words)], check=True, capture_output=True,
-                   env={**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}", **environment})
-    return [command.split("\n") for command in (folder / "commands").read_text().strip("\n").split("\n\n")]
 
 
 SWITCHES = {"PROBE": "1", "PROMPT": "1", "GENERATIVE": "1", "LOSSES": "xent conf", "PROMPT_FLAGS": "--max_tokens=20",
@@ -40,10 +26,8 @@ def analyses(tiny, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(probe, "CACHE", folder / "cache")
         for switches in (SWITCHES | {"GENERATIVE": "0"}, {"GENERATIVE": "1", "LOSSES": "xent"}, {"GENERATIVE": "0"}):
-            commands = run_all(folder, f"{tiny['bert']},{tiny['gpt2']}", tiny["llama"], data, "--evals=2", "--batch_size=16",
-                               "--lr=3e-3", **SWITCHES | switches, **places)
-            for argv in commands:
-                printed.append((os.path.basename(argv[-1]), inside(*argv)[1]))
+            printed += line_inside(folder, f"{tiny['bert']},{tiny['gpt2']}", tiny["llama"], data, "--evals=2", "--batch_size=16", "--lr=3e-3",
+                                   **SWITCHES | switches, **places)
             printed.append("end of run")
     return folder / "results" / "reviews" / "seed0", printed
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import command, read, rows, write
+from conftest import command, inside, line_inside, read, rows, write
 from test_stage import edit, project
 
 import train_strong
@@ -17,7 +17,7 @@ TRAINING = ["--epochs=8", "--batch_size=8", "--lr=5e-3"]
 
 @pytest.fixture(scope="module")
 def line(tiny, tmp_path_factory):
-    """A project, its data and results after one run: BERT supervises Llama."""
+    """A project, its data and results after one run, inside this process: BERT supervises Llama."""
     folder = tmp_path_factory.mktemp("line")
     here = project(folder / "project")
     data = write(folder / "reviews.jsonl", rows(300))
@@ -27,7 +27,9 @@ def line(tiny, tmp_path_factory):
         return command(here / "run_all.sh", tiny["bert"], tiny["llama"], data, *TRAINING, LOSSES=losses,
                        DATA=str(folder / "data"), RESULTS=str(folder / "results"), **environment)[1]
 
-    run.printed = run()
+    first = line_inside(folder, tiny["bert"], tiny["llama"], data, *TRAINING, LOSSES="xent conf conf:alpha=0", DATA=str(folder / "data"),
+                        RESULTS=str(folder / "results"))
+    run.printed = "\n".join(f"== stage -> {name}\n{said}" for name, said in first)
     run.here, run.seed, run.data = here, folder / "results" / "reviews" / "seed0", folder / "data" / "reviews"
     return run
 
@@ -69,7 +71,7 @@ def test_conf_without_alpha_is_the_student_of_xent_to_the_bit(line):
 
 def test_same_seed_same_bits_and_the_ceiling_is_xent_on_ground_truth(line, tiny, tmp_path):
     def train(labels, out):
-        command(line.here / "train_strong.py", f"--model={tiny['llama']}", f"--labels={labels}", f"--test={line.data}/test.jsonl",
+        inside("train_strong.py", f"--model={tiny['llama']}", f"--labels={labels}", f"--test={line.data}/test.jsonl",
                 f"--task={line.data}/task.json", *TRAINING, f"--out={tmp_path / out}", "--save_model")
         return (tmp_path / out / "predictions.jsonl").read_bytes()
 

@@ -89,8 +89,9 @@ def find_pairs(results):
             if differs(path.parent, ceiling.parent) or any(stale(*both, weak.parent, ceiling.parent) for both in taught):
                 left_out.append(str(path.parent))
             else:
-                links = [link / "predictions.jsonl" for link in links if all((link / "predictions.jsonl").exists() for link in links)]
-                pairs.setdefault(names, {}).setdefault(name, []).append([*map(str, (weak, ceiling, path, *links))])
+                chain = [link / "predictions.jsonl" for link in links]
+                chain = chain if all(link.exists() for link in chain) else []
+                pairs.setdefault(names, {}).setdefault(name, []).append([*map(str, (weak, ceiling, path, *chain))])
     for students in pairs.values():
         for name, runs in students.items():
             recipes = [[recipe(Path(file).parent) for file in files[:3]] for files in runs]
@@ -116,27 +117,20 @@ def teachers(begin, student):
     return [f"{begin}{name}_{loss}" + ("-via-" + ",".join(via[:i]) if i else "") for i, name in enumerate(via)]
 
 
-def run_of(folder):
-    """run.json; empty where there is none, for predictions and labels may come from elsewhere."""
-    try:
-        return json.loads((folder / "run.json").read_text())
-    except (OSError, ValueError):
-        return {}
-
-
 def recipe(folder):
     """What must be alike in the runs of all seeds: settings, code, and the loss as it was then."""
-    run = run_of(folder)
+    run = stage.run_of(folder)
     return {key: value for key, value in run.get("args", {}).items() if key not in ("seed", *stage.HOW)}, run.get("code"), run.get("loss_source")
 
 
 def stale(teacher, pupil, first, ceiling):
     """Whether a pupil learned from other labels than its teacher gives today, or these are of an earlier model of the teacher's."""
     labels = teacher.with_name("labels_" + teacher.name.removeprefix("weak_" * (teacher == first)))
-    truth, used = (run_of(folder).get("inputs", {}).get("labels", {}).get("sha256") for folder in (ceiling, pupil))
-    if not used or used == truth and run_of(pupil).get("stage") == "prompt_strong":  # shots may have ground truth
+    run = stage.run_of(pupil)
+    used, truth = (its.get("inputs", {}).get("labels", {}).get("sha256") for its in (run, stage.run_of(ceiling)))
+    if not used or used == truth and run.get("stage") == "prompt_strong":  # shots may have ground truth
         return False
-    made_by = run_of(labels).get("inputs", {}).get("model")
+    made_by = stage.run_of(labels).get("inputs", {}).get("model")
     changed = made_by and (teacher / "model").exists() and stage.fingerprint(teacher / "model", made_by)["sha256"] != made_by["sha256"]
     return bool(changed) or used != stage.fingerprint(labels / "labels.jsonl")["sha256"]
 
@@ -144,7 +138,7 @@ def stale(teacher, pupil, first, ceiling):
 def differs(student, ceiling):
     """Whether a student's run.json tells of other code, inputs or settings than the ceiling's: the two may differ in nothing but
     labels and loss. One that is probed or prompted beside a finetuned ceiling must have its model and its test data."""
-    ours, theirs = run_of(student), run_of(ceiling)
+    ours, theirs = stage.run_of(student), stage.run_of(ceiling)
     if not {"args", "inputs"} <= ours.keys() & theirs.keys():
         return False  # predictions that come from elsewhere
     mine, its = ({**run["args"], **{key: given["sha256"] for key, given in run["inputs"].items()}, "code": run.get("code")} for run in (ours, theirs))
@@ -158,7 +152,7 @@ def differs(student, ceiling):
 
 def parameters(folder):
     """How many weights the model of a run has; 0 where it does not say so, or was tuned on the topic first."""
-    return 0 if folder.name.endswith("-generative") else run_of(folder).get("metrics", {}).get("parameters", 0)
+    return 0 if folder.name.endswith("-generative") else stage.run_of(folder).get("metrics", {}).get("parameters", 0)
 
 
 def read_all(files):

@@ -76,7 +76,7 @@ def accuracy(reports, path):
         rows_of(panel, [named(m, report) for m in report["students"]])
         panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
     panels[-1, 0].set_xlabel("test accuracy")
-    save(figure, path, f"Bars and bands: ± 1 standard error; [ ]: 95% interval.")
+    save(figure, path, "Bars and bands: ± 1 standard error; [ ]: 95% interval.")
 
 
 def imitation(reports, path):
@@ -95,7 +95,7 @@ def imitation(reports, path):
         panel.set_xlim(0, 1.02)
         panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
     panels[-1, 0].set_xlabel("agreement with the weak supervisor")
-    save(figure, path, f"Bars: ± 1 standard error. Dotted: the ceiling's, which never saw the supervisor.")
+    save(figure, path, "Bars: ± 1 standard error. Dotted: the ceiling's, which never saw the supervisor.")
 
 
 def shown(report, key="name"):

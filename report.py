@@ -23,7 +23,7 @@ def pair(weak_name, ceiling_name, students, label, p1):
     weak, ceiling = stack(runs, 0), stack(runs, 1)
     report = {"examples": len(label), "class1": float(label.mean()), "seeds": len(runs), "weak": {"name": weak_name, **metrics.describe(weak, label)},
               "ceiling": {"name": ceiling_name, **metrics.describe(ceiling, label), **metrics.agreement(ceiling, weak, label),
-                          **overfitting([run[1] for run in runs])}, "students": []}
+                          **overfitting([run[1] for run in runs], len(label))}, "students": []}
     for name, found in students.items():
         weak, ceiling, student = (stack(found, which) for which in range(3))
         right = np.stack([(p > 0.5) == label for p in (weak, ceiling, student)])  # (3, S, n)
@@ -37,7 +37,7 @@ def pair(weak_name, ceiling_name, students, label, p1):
         m |= metrics.recovered(right)
         if m["pgr"] is None:
             m["no_pgr"] = "no gap" if right[1].mean() <= right[0].mean() else "unclear"
-        m |= {**metrics.agreement(student, weak, label), **metrics.disagreement(student, weak, label), **overfitting([run[2] for run in found])}
+        m |= {**metrics.agreement(student, weak, label), **metrics.disagreement(student, weak, label), **overfitting([run[2] for run in found], len(label))}
         m["chain"] = [metrics.mean_se((stack(found, which) > 0.5) == label) for which in range(3, min(map(len, found)))]
         report["students"].append(m)
     return report
@@ -49,8 +49,8 @@ def curve_beside(file):
     return curve if Path(file).name == "predictions.jsonl" and curve.exists() and curve.stat().st_size else None
 
 
-def overfitting(files):
-    """{"curve": means over the seeds at each evaluation during training, and where to stop}, of the curve.jsonl beside predictions.
+def overfitting(files, n):
+    """{"curve": means over the seeds at each evaluation during training, and where to stop}, of the curve.jsonl beside n predictions.
 
     Empty where not all of them were evaluated, at the same steps. Standard errors of accuracy and agreement count examples, as if
     all seeds erred on the same ones (which is rather too much), and seeds; those of the loss count the seeds alone.
@@ -59,7 +59,7 @@ def overfitting(files):
              for path in map(curve_beside, files) if path]
     if len(found) < len(files) or not found[0] or len({tuple(point["step"] for point in points) for points in found}) > 1:
         return {}
-    n, seeds = len(records.read_jsonl(files[0])), len(found)
+    seeds = len(found)
     curve = {"step": [point["step"] for point in found[0]]}
     for key in ("accuracy", "agreement", "held_out_loss"):
         if all(key in point for point in found[0]):

@@ -168,10 +168,10 @@ def finish(run, metrics, outputs):
     for name in [*outputs, "run.json"]:
         os.replace(folder / f"partial.{name}", folder / name)
     _remove(*folder.glob("state-*"))
-    lock.give(folder)
     if re.fullmatch(r"seed\d+", folder.parent.name):
         with open(folder.parent.parent / "history.jsonl", "a") as history:
             history.write(json.dumps(run) + "\n")
+    lock.give(folder)
 
 
 @contextlib.contextmanager
@@ -191,18 +191,22 @@ def _remove(*paths):
 
 def state(run):
     """Where the state of a run in training is kept until it is finished; another for every run that is another."""
-    folder = Path(run["args"]["out"])
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"state-{hashlib.sha256(repr(_identity(run)).encode()).hexdigest()[:16]}.pt"
+    return Path(run["args"]["out"]) / f"state-{hashlib.sha256(repr(_identity(run)).encode()).hexdigest()[:16]}.pt"
+
+
+def run_of(folder):
+    """run.json of a folder; empty where there is none, for files may come from elsewhere."""
+    try:
+        run = json.loads((folder / "run.json").read_text())
+        return run if isinstance(run, dict) else {}
+    except (OSError, ValueError):
+        return {}
 
 
 def _done(folder):
-    """run.json of a folder; empty where there is none, or none of ours."""
-    try:
-        run = json.loads((folder / "run.json").read_text())
-        return run if {"args", "inputs", "code", "outputs"} <= run.keys() else {}
-    except (OSError, ValueError, AttributeError):
-        return {}
+    """run.json of a finished run of ours, or empty."""
+    run = run_of(folder)
+    return run if {"args", "inputs", "code", "outputs"} <= run.keys() else {}
 
 
 def _identity(run):

@@ -71,9 +71,6 @@ def cli(main):
         if type(error).__name__ != "OutOfMemoryError":
             raise
         refuse("the GPU's memory does not suffice; try --checkpointing, --fsdp on several GPUs, or --microbatch=1 with it")
-    distributed = sys.modules.get("torch.distributed")
-    if distributed and distributed.is_initialized():
-        distributed.destroy_process_group()
 
 
 def _value(name, default, text):

@@ -7,6 +7,7 @@ the gradient is that of the whole batch on one device. This file knows nothing o
 and tqdm alone.
 """
 
+import atexit
 import contextlib
 import itertools
 import math
@@ -36,6 +37,7 @@ else:  # without these instructions bf16 products are emulated, several times sl
 BF16 = BF16 and os.environ.get("W2S_BF16") != "0"  # the tests compare float32
 if WORLD > 1:
     dist.init_process_group()  # NCCL between GPUs, gloo between CPUs
+    atexit.register(dist.destroy_process_group)  # else its threads may abort a process that has done all its work
     dist.all_reduce(torch.zeros(1, device=DEVICE))  # connects now, before training takes the memory
 
 

@@ -128,64 +128,67 @@ def test_model_folder_counts_by_content(tmp_path):
     assert stage.fingerprint(tmp_path / "n", {**first, "path": str(tmp_path / "n")})["sha256"] == first["sha256"]
 
 
-SLOW = """
-import os, sys, time
+HELD = """
+import os, sys
 sys.path.insert(0, sys.argv[1])
 import stage
 run = stage.start({"out": sys.argv[2], "lr": float(sys.argv[3])}, [], ["stage.py"])
 if run:
     print("works", os.getpid(), flush=True)
-    time.sleep(float(sys.argv[4]))
+    sys.stdin.read()
     stage.finish(run, {}, {"who.txt": str(os.getpid())})
 """
 
 
-def slow(folder, lr=1, seconds=0.5, **environment):
-    return subprocess.Popen([sys.executable, "-c", SLOW, ROOT, folder, str(lr), str(seconds)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            text=True, env={**os.environ, **environment})
+def held(folder, lr=1, **environment):
+    """A run in a process of its own that works until its stdin is closed, as communicate() does."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-c", HELD, ROOT, folder, str(lr)], stdin=pipe, stdout=pipe, stderr=pipe, text=True,
+                            env={**os.environ, **environment})
 
 
 def test_of_several_at_once_one_works_and_the_others_wait_for_it(tmp_path):
-    first = slow(tmp_path / "run")
+    first = held(tmp_path / "run")
     assert first.stdout.readline() == f"works {first.pid}\n"
-    others = [slow(tmp_path / "run") for _ in range(3)]
+    others = [held(tmp_path / "run") for _ in range(3)]
+    assert all(f"waiting for process {first.pid} on " in other.stderr.readline() for other in others)
+    first.communicate()
     for other in others:
-        printed, error = other.communicate()
-        assert printed == f"up to date: {tmp_path}/run\n" and f"waiting for process {first.pid} on " in error and other.returncode == 0
+        assert other.communicate()[0] == f"up to date: {tmp_path}/run\n" and other.returncode == 0
     assert (tmp_path / "run" / "who.txt").read_text() == str(first.pid)
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"who.txt", "run.json"}
-    first.communicate()
 
 
 def test_another_run_of_the_same_folder_waits_too_and_then_works(tmp_path):
-    first = slow(tmp_path / "run")
+    first = held(tmp_path / "run")
     first.stdout.readline()
-    second = slow(tmp_path / "run", lr=2)
-    printed, error = second.communicate()
-    assert printed == f"works {second.pid}\n" and "waiting for" in error and first.poll() == 0
+    second = held(tmp_path / "run", lr=2)
+    assert "waiting for" in second.stderr.readline()
     first.communicate()
+    assert second.communicate()[0] == f"works {second.pid}\n" and first.returncode == 0
 
 
 def test_a_dead_owner_s_lock_is_taken_over(tmp_path):
-    first = slow(tmp_path / "run", seconds=1000)
+    first = held(tmp_path / "run")
     first.stdout.readline()
-    second = slow(tmp_path / "run")
+    second = held(tmp_path / "run")
     assert "waiting for" in second.stderr.readline()
     first.kill()
     assert second.communicate()[0] == f"works {second.pid}\n"
-    third = slow(tmp_path / "new", seconds=1000)
+    third = held(tmp_path / "new")
     third.stdout.readline()
     third.kill()
-    assert (tmp_path / "new" / ".lock").exists() and slow(tmp_path / "new").communicate()[0].startswith("works")
+    assert (tmp_path / "new" / ".lock").exists() and held(tmp_path / "new").communicate()[0].startswith("works")
     first.communicate(), third.communicate()
 
 
 def test_the_processes_of_a_launch_work_together(tmp_path):
     launch = {"MASTER_PORT": "1", "TORCHELASTIC_RUN_ID": "a"}
-    second = slow(tmp_path / "run", RANK="1", **launch)  # waits for its first process
-    first = slow(tmp_path / "run", RANK="0", **launch)
-    assert [process.communicate()[0].split()[0] for process in (first, second)] == ["works", "works"]
-    assert [slow(tmp_path / "run", RANK=rank, **launch).communicate()[0].split()[0] for rank in "01"] == ["up", "up"]
+    second = held(tmp_path / "run", RANK="1", **launch)  # waits for its first process
+    first = held(tmp_path / "run", RANK="0", **launch)
+    assert [process.stdout.readline().split()[0] for process in (first, second)] == ["works", "works"]
+    first.communicate(), second.communicate()
+    assert [held(tmp_path / "run", RANK=rank, **launch).communicate()[0].split()[0] for rank in "01"] == ["up", "up"]
 
 
 def test_a_place_that_cannot_be_written_is_found_before_the_work(tmp_path):

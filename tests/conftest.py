@@ -76,6 +76,12 @@ def make_model(family, folder):
     return folder
 
 
+def pytest_collection_modifyitems(items):
+    """Files that take longest come first, so that no core is idle at the end."""
+    long = ("test_training", "test_hub", "test_tasks", "test_line", "test_analyses")
+    items.sort(key=lambda item: long.index(item.path.stem) if item.path.stem in long else len(long))
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """{family: model folder}"""

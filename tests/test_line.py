@@ -96,12 +96,15 @@ def test_a_rerun_does_only_what_an_edit_changed(line):
     assert ran(line("xent conf")) == ["tiny-bert-to-tiny-llama_conf", "reviews"]
 
 
-def test_several_processes_label_alike(line):
-    """LAUNCH starts the stages that hold a model; nothing but the labels is to be made again."""
+def test_several_processes_label_alike(line, tmp_path):
+    """LAUNCH starts the stages that hold a model; nothing but the labels is to be made again, so they alone get two processes."""
+    launch = tmp_path / "launch"
+    launch.write_text('#!/bin/sh\ncase $1 in *label_weak.py) exec torchrun --standalone --nproc-per-node 2 "$@" ;; *) exec python "$@" ;; esac\n')
+    launch.chmod(0o755)
     labels = line.seed / "labels_tiny-bert" / "labels.jsonl"
     before = read(labels)
     labels.unlink()
-    printed = line("xent", LAUNCH="torchrun --standalone --nproc-per-node 2")
+    printed = line("xent", LAUNCH=str(launch))
     assert printed.count("up to date") >= 3 and printed.count("examples labelled") == 1
     after = read(labels)
     assert json.loads((labels.parent / "run.json").read_text())["processes"] == 2

@@ -145,7 +145,7 @@ def save(model, tokenizer, folder):
 
 def encode(tokenizer, texts):
     """Token ids of each text, cut on the left to the tokenizer's model_max_length; of a pair of texts, a pair of such lists."""
-    if texts and not isinstance(texts[0], str):
+    if not isinstance(texts[0], str):
         first, second = (tokenizer(list(side), truncation=True).input_ids for side in zip(*texts))
         return list(zip(first, second))
     return tokenizer(texts, truncation=True).input_ids

@@ -50,7 +50,7 @@ def main(
                       code=[__file__, "report.py", "metrics.py", "figures.py"])
     if not run:
         return print("\n" + (Path(out) / "report.md").read_text(encoding="utf-8"), end="")
-    import figures
+    import figures  # and with it matplotlib
 
     label, p1 = read_all(files)
     reports = [report.pair(*pair, label, p1) for pair in pairs]
@@ -60,12 +60,11 @@ def main(
         table += "\n" + "".join(f"- Warning: left out: {folder} was trained on other labels or with other settings than the ceiling beside it, or "
                                 "with other settings or another version of its loss than the newest of its seeds; run it again, or remove it.\n"
                                 for folder in left_out)
-    text = json.dumps({**reports[0], **({"more_pairs": reports[1:]} if len(reports) > 1 else {})}, indent=1) + "\n"
-    outputs = {"report.json": text, "report.md": table, "pgr.png": functools.partial(figures.accuracy, reports),
-               "agreement.png": functools.partial(figures.imitation, reports),
-               "confidence.png": functools.partial(figures.confidence, reports)}
+    text = json.dumps({**reports[0], "more_pairs": reports[1:]}, indent=1) + "\n"
+    pictures = {"pgr.png": figures.accuracy, "agreement.png": figures.imitation, "confidence.png": figures.confidence}
     if any("curve" in student for found in reports for student in found["students"]):
-        outputs["curves.png"] = functools.partial(figures.curves, reports)
+        pictures["curves.png"] = figures.curves
+    outputs = {"report.json": text, "report.md": table, **{name: functools.partial(draw, reports) for name, draw in pictures.items()}}
     if by_size:
         outputs["scaling.png"] = functools.partial(figures.scaling, by_size)
     stage.finish(run, {}, outputs)
@@ -77,37 +76,34 @@ def find_pairs(results):
     folders of students that are left out."""
     pairs, left_out = {}, []
     for path in sorted(results.glob("seed*/*-to-*_*/predictions.jsonl")):
-        seed, student = path.parent.parent, path.parent.name
-        named = [(weak, ceiling) for weak in sorted(seed.glob("weak_*/predictions.jsonl"))
-                 for ceiling in sorted(seed.glob("ceiling_*/predictions.jsonl")) if student.startswith(prefix(weak, ceiling))]
+        student, seed = path.parent, path.parent.parent
+        if not re.fullmatch(r"seed\d+", seed.name):
+            continue  # a copy, say
+        weaks, ceilings = ([file.parent.name.removeprefix(role) for file in sorted(seed.glob(f"{role}*/predictions.jsonl"))] for role in ("weak_", "ceiling_"))
+        named = [(weak, ceiling) for weak in weaks for ceiling in ceilings if student.name.startswith(f"{weak}-to-{ceiling}_")]
         if named:
-            weak, ceiling = max(named, key=lambda names: len(prefix(*names)))  # of m and m_v2 the longer
-            names = weak.parent.name.removeprefix("weak_"), ceiling.parent.name.removeprefix("ceiling_")
-            name = student.removeprefix(prefix(weak, ceiling))
+            names = max(named, key=lambda names: len("".join(names)))  # of m and m_v2 the longer
+            weak, ceiling = seed / f"weak_{names[0]}", seed / f"ceiling_{names[1]}"
+            name = student.name.removeprefix("-to-".join(names) + "_")
             links = [seed / link for link in teachers(f"{names[0]}-to-", name)]
-            taught = zip([weak.parent, *links], [*links, path.parent])  # each by the one before it
-            if differs(path.parent, ceiling.parent) or any(stale(*both, weak.parent, ceiling.parent) for both in taught):
-                left_out.append(str(path.parent))
+            taught = zip([weak, *links], [*links, student])  # each by the one before it
+            if differs(student, ceiling) or any(stale(*both, weak, ceiling) for both in taught):
+                left_out.append(str(student))
             else:
-                chain = [link / "predictions.jsonl" for link in links]
-                chain = chain if all(link.exists() for link in chain) else []
-                pairs.setdefault(names, {}).setdefault(name, []).append([*map(str, (weak, ceiling, path, *chain))])
+                chain = links if all((link / "predictions.jsonl").exists() for link in links) else []
+                files = [str(folder / "predictions.jsonl") for folder in (weak, ceiling, student, *chain)]
+                pairs.setdefault(names, {}).setdefault(name, []).append(files)
     for students in pairs.values():
         for name, runs in students.items():
-            recipes = [[recipe(Path(file).parent) for file in files[:3]] for files in runs]
-            newest = recipes[max(range(len(runs)), key=lambda i: os.path.getmtime(runs[i][2]))]
-            left_out += [str(Path(files[2]).parent) for files, found in zip(runs, recipes) if found != newest]
-            students[name] = [files for files, found in zip(runs, recipes) if found == newest]
+            recipes = {files[2]: [recipe(Path(file).parent) for file in files[:3]] for files in runs}
+            newest = recipes[max(recipes, key=os.path.getmtime)]
+            left_out += [str(Path(file).parent) for file, found in recipes.items() if found != newest]
+            students[name] = [files for files in runs if recipes[files[2]] == newest]
     if not pairs:
         stage.refuse(f"{results}: no student found with its weak supervisor and ceiling beside it; run_all.sh makes them" + "".join(
             f"; {folder} was trained on other labels or with other settings" for folder in left_out[:1]))
     return [[*names, dict(sorted(students.items(), key=lambda item: (item[0] != "xent", item[0] != "conf", item[0])))]
             for names, students in sorted(pairs.items())], left_out
-
-
-def prefix(weak, ceiling):
-    """How the folders of a pair's students begin."""
-    return f"{weak.parent.name.removeprefix('weak_')}-to-{ceiling.parent.name.removeprefix('ceiling_')}_"
 
 
 def teachers(begin, student):
@@ -161,8 +157,8 @@ def read_all(files):
     for path in files:
         rows = {row["id"]: row for row in records.read_jsonl(path, "id", "label", "probs")}
         labels = labels or {key: rows[key]["label"] for key in sorted(rows)}
-        for key in sorted(labels.keys() ^ rows.keys()):
-            stage.refuse(f"{path} and {files[0]} do not hold the same ids, so they cannot be compared: {key} is in one only")
+        if single := labels.keys() ^ rows.keys():
+            stage.refuse(f"{path} and {files[0]} do not hold the same ids, so they cannot be compared: {min(single)} is in one only")
         for key in labels:
             if labels[key] != rows[key]["label"]:
                 stage.refuse(f"{path} and {files[0]} disagree about the label of {key}")

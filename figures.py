@@ -3,45 +3,22 @@
 Colours are Okabe and Ito's, which the colour-blind tell apart; students differ by marker as well. Bars and bands are one standard error.
 """
 
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from report import in_words, named, pgr_text, setting
+
+matplotlib.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "font.size": 9, "axes.titlesize": 10, "legend.frameon": False,
+                            "text.parse_math": False})  # names may hold a dollar sign
 WEAK, CEILING, STUDENT, GREY = "#0072B2", "#009E73", "#D55E00", "#555555"
 STYLES = [(STUDENT, "o"), ("#CC79A7", "s"), ("#E69F00", "^"), ("#56B4E9", "D")]  # of the students that a picture has room for
-STYLE = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 9, "axes.titlesize": 10, "legend.frameon": False,
-         "text.parse_math": False}  # names may hold a dollar sign
-
-
-def pyplot():
-    """matplotlib, loaded only where something is drawn."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    matplotlib.rcParams.update(STYLE)
-    import matplotlib.pyplot
-
-    return matplotlib.pyplot
-
-
-def setting(report):
-    """5 seeds, 1000 test examples"""
-    return ("one seed" if report["seeds"] == 1 else f"{report['seeds']} seeds") + f", {report['examples']} test examples"
-
-
-def named(student, report):
-    """A student's name, with the number of seeds where some of them are missing."""
-    return student["name"] + (f" ({student['seeds']} of the seeds)" if student["seeds"] != report["seeds"] else "")
-
-
-def pgr_text(student):
-    """0.57 [0.33, 0.78]; an end that no resample bounds is left open."""
-    if student["pgr"] is None:
-        return student["no_pgr"]
-    low, high = ("" if end is None else f"{end:.2f}" for end in (student["pgr_low"], student["pgr_high"]))
-    return f"{student['pgr']:.2f} [{low}, {high}]"
 
 
 def grid(reports, columns, row_heights, width=8.0, pad=6):
     """A figure with a row of panels a report, titled by its pair; pad: points between title and panel."""
-    figure, panels = pyplot().subplots(len(reports), columns, figsize=(width, sum(row_heights) + 0.3), squeeze=False,
-                                  layout="constrained", height_ratios=row_heights)
+    figure = Figure(figsize=(width, sum(row_heights) + 0.3), layout="constrained")
+    panels = figure.subplots(len(reports), columns, squeeze=False, height_ratios=row_heights)
     for row, report in zip(panels, reports):
         row[0].set_title(f"{report['weak']['name']} → {report['ceiling']['name']}: {setting(report)}", loc="left", pad=pad)
     return figure, panels
@@ -50,15 +27,15 @@ def grid(reports, columns, row_heights, width=8.0, pad=6):
 def save(figure, path, caption):
     figure.supxlabel(caption, x=0.99, ha="right", fontsize=7.5, color=GREY)
     figure.savefig(path, dpi=160)
-    pyplot().close(figure)
 
 
 def rows_of(panel, names):
-    """Names the rows of a panel, from the top."""
+    """Names the rows of a panel, from the top, and puts its legend above them."""
     panel.set_yticks(range(len(names)), names)
     panel.set_ylim(len(names) - 0.4, -0.6)
     panel.grid(axis="x", color="#dddddd", lw=0.6)
     panel.set_axisbelow(True)
+    panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
 
 
 def accuracy(reports, path):
@@ -74,7 +51,6 @@ def accuracy(reports, path):
             panel.text(1.01, y, pgr_text(m), va="center", transform=panel.get_yaxis_transform())
         panel.text(1.01, 1.02, "PGR [95%]", va="bottom", color=GREY, transform=panel.transAxes)
         rows_of(panel, [named(m, report) for m in report["students"]])
-        panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
     panels[-1, 0].set_xlabel("test accuracy")
     save(figure, path, "Bars and bands: ± 1 standard error; [ ]: 95% interval.")
 
@@ -86,21 +62,18 @@ def imitation(reports, path):
         models = [*report["students"], report["ceiling"]]
         for key, colour, marker, text in (("agreement_weak_right", WEAK, "o", "where the supervisor is right"),
                                           ("agreement_weak_wrong", STUDENT, "X", "where it is wrong")):
-            for y, m in enumerate(models):
-                if m[key] is not None:
-                    panel.errorbar(m[key], y, xerr=m[f"{key}_se"], fmt=marker, color=colour, capsize=3, label=text if y == 0 else None)
-            if report["ceiling"][key] is not None:
-                panel.axvline(report["ceiling"][key], color=colour, ls=":", lw=1)
+            share, se = (np.array([m[name] for m in models], float) for name in (key, f"{key}_se"))  # nan where the supervisor is never wrong
+            panel.errorbar(share, range(len(models)), xerr=se, fmt=marker, color=colour, capsize=3, label=text)
+            panel.axvline(share[-1], color=colour, ls=":", lw=1)
         rows_of(panel, [named(m, report) for m in report["students"]] + ["strong ceiling"])
         panel.set_xlim(0, 1.02)
-        panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
     panels[-1, 0].set_xlabel("agreement with the weak supervisor")
     save(figure, path, "Bars: ± 1 standard error. Dotted: the ceiling's, which never saw the supervisor.")
 
 
 def shown(report, key="name"):
-    """The first students that a picture has room for, of those that have what it shows."""
-    return list(zip((m for m in report["students"] if key in m), STYLES))
+    """(student, colour, marker, name) of the first that a picture has room for, of those that have what it shows."""
+    return [(m, *style, m["name"]) for m, style in zip((m for m in report["students"] if key in m), STYLES)]
 
 
 def hidden(reports, key="name"):
@@ -115,15 +88,15 @@ def confidence(reports, path):
     for (left, right), report in zip(panels, reports):
         students = shown(report)
         left.plot([0.5, 1], [0.5, 1], color=GREY, lw=1, ls=":")
-        for m, colour, marker, name in [(report["weak"], WEAK, "v", "weak supervisor"), *((m, *style, m["name"]) for m, style in students),
+        for m, colour, marker, name in [(report["weak"], WEAK, "v", "weak supervisor"), *students,
                                         (report["ceiling"], CEILING, "P", "strong ceiling")]:
             x, y, se = ([point[key] for point in m["reliability"]] for key in ("confidence", "accuracy", "accuracy_se"))
             left.errorbar(x, y, se, color=colour, marker=marker, ms=4, lw=1, elinewidth=0.6, label=f"{name}: ECE {m['ece']:.3f}")
         left.legend(loc="lower right", fontsize=7.5)
         left.set(xlabel="confidence", ylabel="share right", ylim=(0, 1.02))
-        for m, (colour, marker) in students:
+        for m, colour, marker, name in students:
             x, y, se = ([point[key] for point in m["by_confidence"]] for key in ("surer_by", "right", "right_se"))
-            right.errorbar(x, y, se, color=colour, marker=marker, ms=4, lw=1, elinewidth=0.6, label=m["name"])
+            right.errorbar(x, y, se, color=colour, marker=marker, ms=4, lw=1, elinewidth=0.6, label=name)
         right.axhline(0.5, color=GREY, lw=1, ls=":")
         right.axvline(0, color=GREY, lw=1, ls=":")
         right.set(xlabel="student's minus supervisor's confidence", ylabel="student right, where the two differ", ylim=(0, 1.02))
@@ -136,14 +109,12 @@ def curves(reports, path):
     reports = [report for report in reports if any("curve" in m for m in report["students"])]
     figure, panels = grid(reports, 3, [3.0] * len(reports), width=10.0)
     for row, report in zip(panels, reports):
-        models = [(m, *style, m["name"]) for m, style in shown(report, "curve")] + [(report["ceiling"], CEILING, "P", "strong ceiling")]
-        for m, colour, marker, name in models:
+        for m, colour, marker, name in [*shown(report, "curve"), (report["ceiling"], CEILING, "P", "strong ceiling")]:
             for panel, key in zip(row, ("accuracy", "agreement", "held_out_loss")):
                 if key in m.get("curve", {}):
-                    mean, se = m["curve"][key], m["curve"][f"{key}_se"]
-                    panel.plot(m["curve"]["step"], mean, color=colour, marker=marker, ms=4, lw=1.2, label=name)
-                    panel.fill_between(m["curve"]["step"], [a - b for a, b in zip(mean, se)], [a + b for a, b in zip(mean, se)],
-                                       color=colour, alpha=0.15, lw=0)
+                    step, mean, se = (np.array(m["curve"][name]) for name in ("step", key, f"{key}_se"))
+                    panel.plot(step, mean, color=colour, marker=marker, ms=4, lw=1.2, label=name)
+                    panel.fill_between(step, mean - se, mean + se, color=colour, alpha=0.15, lw=0)
         row[0].axhline(report["weak"]["accuracy"], color=WEAK, lw=1.2, label="weak supervisor")
         row[0].legend(fontsize=7.5)
         row[0].set(xlabel="step", ylabel="test accuracy (ground truth)")
@@ -152,16 +123,12 @@ def curves(reports, path):
     save(figure, path, f"Bands: ± 1 standard error, of test examples and seeds; of the loss: of seeds alone.{hidden(reports, 'curve')}")
 
 
-def in_words(size):
-    """135M, 1.6B"""
-    return f"{size / 1e9:.1f}B" if size >= 1e9 else f"{size / 1e6:.0f}M"
-
-
 def scaling(found, path):
     """scaling.png: test accuracy against the student's size, a line a supervisor, the ceiling above. found: as report.scaling gives it"""
     names = list(found)[:3]
-    figure, panels = pyplot().subplots(1, len(names), figsize=(4.6 * len(names) + 1.6, 3.8), sharey=True, squeeze=False, layout="constrained")
-    for panel, name in zip(panels[0], names):
+    figure = Figure(figsize=(4.6 * len(names) + 1.6, 3.8), layout="constrained")
+    panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    for panel, name in zip(panels, names):
         def line(points, **style):
             panel.errorbar(*([point[key] for point in points] for key in ("size", "accuracy", "accuracy_se")), capsize=3, **style)
 
@@ -174,8 +141,9 @@ def scaling(found, path):
         sizes = sorted({point["size"] for point in found[name]["ceiling"]})
         panel.set_xticks(sizes, map(in_words, sizes))
         panel.minorticks_off()
-    panels[0, 0].set_ylabel("test accuracy")
-    panels[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    panels[0].set_ylabel("test accuracy")
+    panels[-1].legend(loc="upper left", bbox_to_anchor=(1, 1))
     more = f" The first 3 students of {len(found)}." if len(found) > 3 else ""
-    seeds = sorted({point["seeds"] for name in names for point in found[name]["ceiling"]})
-    save(figure, path, f"Bars: ± 1 standard error, of test examples and of {' to '.join(map(str, {seeds[0]: 0, seeds[-1]: 0}))} seeds.{more}")
+    seeds = {point["seeds"] for name in names for point in found[name]["ceiling"]}
+    seeds = " to ".join(map(str, sorted({min(seeds), max(seeds)})))
+    save(figure, path, f"Bars: ± 1 standard error, of test examples and of {seeds} seeds.{more}")

@@ -19,8 +19,8 @@ import stage
 def connect(name):
     """Before a model or dataset is fetched by name, asks the hub once whether it is there; goes offline if it is not.
 
-    Without this a machine with no internet waits for minutes, even for what lies in the cache. Must be called before
-    transformers or datasets are imported. Nothing to do for a local path.
+    Without this a machine with no internet waits for minutes, even for what lies in the cache. Nothing to do for a
+    local path.
     """
     if os.path.exists(name) or _offline():
         return
@@ -52,6 +52,8 @@ def fetching(name):
     try:
         yield
     except Exception as error:  # the libraries raise a dozen kinds
+        if type(error).__name__ == "OutOfMemoryError":
+            raise  # stage.cli says what helps
         reason = " ".join(str(error).split())[:400] or type(error).__name__
         if _offline() and isinstance(error, OSError) and not os.path.exists(name):
             reason = ("the hub cannot be reached and it is not in the local cache. Give a local folder, run once where there is "
@@ -65,7 +67,9 @@ def _forget(name):
     """Removes a model from the hub's cache, which takes a file that was cut short for whole; whether there was one."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    folders = list(Path(HF_HUB_CACHE).glob(f"models--{name.replace('/', '--') if '/' in name else '*--' + name}"))
-    for folder in folders:
-        shutil.rmtree(folder)
-    return bool(folders)
+    import classifier
+
+    folder = Path(HF_HUB_CACHE, f"models--{classifier.SHORT_NAMES.get(name, name).replace('/', '--')}")
+    there = folder.exists()
+    shutil.rmtree(folder, ignore_errors=True)  # other processes may do so too
+    return there

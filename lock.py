@@ -42,8 +42,8 @@ def take(folder):
 def owner(path):
     """Who holds a lock: the name for people, and what all processes of its launch have in common."""
     with contextlib.suppress(OSError):
-        name, *launch = path.read_text().split("\n")
-        return name or "another process", "".join(launch[:1])
+        name, _, launch = path.read_text().partition("\n")
+        return name or "another process", launch.rstrip("\n")
     return "another process", None
 
 

@@ -51,13 +51,12 @@ def calibration(p1, label):
     """
     confidence, right = np.maximum(p1, 1 - p1), (p1 > 0.5) == label  # (S, n)
     which = np.minimum((confidence - 0.5) * 2 * BINS, BINS - 1).astype(int)
-    cells = np.array([[(which[s] == b) * (right[s] - confidence[s]) for b in range(BINS)] for s in range(len(p1))])  # (S, BINS, n)
+    cells = (which[:, None] == np.arange(BINS)[:, None]) * (right - confidence)[:, None]  # (S, BINS, n)
     curve = []
-    for b in range(BINS):
-        accuracy, se = share_se(right.astype(float), which == b)
-        if (which == b).sum() >= 5:
-            curve.append({"confidence": float(confidence[which == b].mean()), "accuracy": accuracy, "accuracy_se": se,
-                          "share": float((which == b).mean())})
+    for here in (which == b for b in range(BINS)):
+        if here.sum() >= 5:
+            accuracy, se = share_se(right.astype(float), here)
+            curve.append({"confidence": float(confidence[here].mean()), "accuracy": accuracy, "accuracy_se": se, "share": float(here.mean())})
     return {"confidence": float(confidence.mean()), "ece": float(np.abs(cells.mean(2)).sum(1).mean()),
             "brier": float(((p1 - label) ** 2).mean()), "reliability": curve}
 

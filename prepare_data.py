@@ -43,8 +43,6 @@ def main(
         return print_tasks()
     if not task or not out:
         stage.refuse("a task and --out are needed; --list shows the public tasks, --help all flags")
-    if min(max_train, max_test) < 2:
-        stage.refuse("--max_train and --max_test must be 2 or more: one example of each class")
     local = task not in tasks.TASKS and (os.path.exists(task) or Path(task).suffix in readers.FORMATS)
     beside = Path(task, "task.json") if os.path.isdir(task) else Path(task).with_name("task.json")
     beside = str(beside) if local and beside.is_file() else ""  # may stand beside a file of one's own
@@ -56,7 +54,7 @@ def main(
         return
     if task in tasks.TASKS:
         about = {"name": task, **tasks.TASKS[task]}
-        train, test = ([*readers.read_task(about, which, seed)] for which in (0, 1))
+        train, test = ([*readers.read_public(about, which, seed)] for which in (0, 1))
     elif local or "/" in task:
         about = {"name": Path(task).stem, "source": task if not local else Path(task).name, **records.read_task(beside)}
         splits = [readers.read_local(task), []] if local else readers.read_hub(task, config or None, label, seed)
@@ -130,7 +128,7 @@ def by_group(train, test):
         for key in row["keys"]:
             low, high = sorted((root(row["keys"][0]), root(key)))
             parent[high] = low  # the least key names the group, whatever the order of the rows
-        labels.setdefault(same(content(row)), set()).add(row["choices"][row["label"]] if "choices" in row else row["label"])
+        labels.setdefault(same(content(row)), set()).add(same(row["choices"][row["label"]]) if "choices" in row else row["label"])
     seen = {text for text, found in labels.items() if len(found) > 1}
     for rows in (test, train):
         kept = []

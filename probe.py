@@ -57,12 +57,6 @@ class Backbone:
     def head(self):
         return cached((self.key, "head"), self.begin)
 
-    def features(self, texts):
-        """What the head reads of N texts -> (N, H) float32."""
-        import classifier
-
-        return classifier.predict(*self.loaded, texts, compute=classifier.pooled, what="features")
-
 
 def cached(key, compute):
     """compute(), or what it was when it was last called with this key."""
@@ -71,16 +65,25 @@ def cached(key, compute):
         return torch.load(path, map_location="cpu", weights_only=True)
     value = compute()  # all processes take part
     if RANK == 0:
-        CACHE.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
-        torch.save(value, partial)
-        os.replace(partial, path)
+        try:
+            CACHE.mkdir(parents=True, exist_ok=True)
+            torch.save(value, partial)
+            os.replace(partial, path)
+        except (OSError, RuntimeError) as error:
+            partial.unlink(missing_ok=True)
+            stage.warn(f"what is computed once could not be kept in {CACHE}, so it will be computed again ({error})")
     return value
 
 
 def features(backbone, texts):
-    """The cached features of N texts -> (N, H) on the device."""
-    return cached((backbone.key, texts), lambda: backbone.features(texts)).to(DEVICE)
+    """What the head reads of N texts -> (N, H) float32 on the device, computed once."""
+    def compute():
+        import classifier
+
+        return classifier.predict(*backbone.loaded, texts, compute=classifier.pooled, what="features")
+
+    return cached((backbone.key, texts), compute).to(DEVICE)
 
 
 def load(model, label_words=None, head="words", seed=0, max_tokens=None, fsdp=False, choices=False):

@@ -26,7 +26,7 @@ def same(text):
     return " ".join(text.split())
 
 
-def read_task(about, which, seed):
+def read_public(about, which, seed):
     """Formatted rows of the training (0) or test (1) split of a public task. Another schema than expected ends the stage."""
     split = about[("train", "test")[which]]
     where = f"{about['hub']}, split {split}"
@@ -35,10 +35,10 @@ def read_task(about, which, seed):
         stage.refuse(f"{where}: column {', '.join(sorted(missing))} was expected and is not there; there is {', '.join(data.column_names)}")
     if len(data) != about["sizes"][which]:
         stage.warn(f"{where} has {len(data):,} rows, where {about['sizes'][which]:,} were expected: is it still the same dataset?")
+    column, allowed = about["labels"] or (None, ())
     for number, row in drawn(data.select_columns(about["columns"]), seed):
         try:
-            if about["labels"] and row[about["labels"][0]] not in about["labels"][1]:
-                column, allowed = about["labels"]
+            if column and row[column] not in allowed:
                 stage.refuse(f"{where}, row {number}: {column} should be one of {', '.join(map(repr, sorted(allowed, key=str)))}, "
                              f"not {row[column]!r}")
             if made := about["format"](row, lambda key: uniform(seed, about["name"], key)):
@@ -133,6 +133,7 @@ def own_rows(splits, text, choices, label, group, about, strict):
         stage.refuse(f"{about['source']} has no rows")
     first = splits[0][0][1]
     pairs = bool(choices) or (text not in first and "choices" in first)
+    kind = "choices" if pairs else "text"
     columns = [label, *(choices or ["choices" if pairs else text]), *([group] if group else [])]
     values, ids, texts, made = {}, {}, {}, []
     for rows in splits:
@@ -143,26 +144,29 @@ def own_rows(splits, text, choices, label, group, about, strict):
                     has = ", ".join(str(key) for key in row if key is not None) or "nothing"
                     stage.refuse(f"{where}: {column} is missing; the row has {has}. --text, --label, --choices and --group name columns")
             content = [row[column] for column in choices] if choices else row["choices"] if pairs else row[text]
-            if not strict and not all(isinstance(part, str) and part.strip() for part in (content if pairs else [content])):
+            if not strict and not records.CHECKS[kind][1](content):
                 continue
-            records.check(where, "choices" if pairs else "text", content)
+            records.check(where, kind, content)
+            parts = content if pairs else [content]
             try:
-                values.setdefault(row[label], where)
+                values[row[label]] = True
             except TypeError:
                 stage.refuse(f"{where}: {label} must be a single value, not {str(row[label])[:80]}")
             if len(values) > 2:
                 first, second, third = values
                 stage.refuse(f"{where}: {label} is {third!r}, a third value beside {first!r} and {second!r}; two classes are needed: "
                              "leave the rows of the others out, or merge classes in a column of their own")
-            same_id = row.get("id")
-            if same_id is not None and ids.setdefault(str(same_id), where) != where:
-                stage.refuse(f"{where}: id {same_id} stands at {ids[str(same_id)]} already; ids must differ")
-            shown = [prompt.replace("{text}", part.strip()) for part in (content if pairs else [content])]
+            own_id = None if row.get("id") == "" else row.get("id")
+            if own_id is not None and ids.setdefault(str(own_id), where) != where:
+                stage.refuse(f"{where}: id {own_id} stands at {ids[str(own_id)]} already; ids must differ")
+            shown = [prompt.replace("{text}", part.strip()) for part in parts]
             other, its_label = texts.setdefault(same("\n".join(shown)), (where, row[label]))
             if strict and its_label != row[label]:
                 stage.refuse(f"{other} and {where} are the same text with different labels; leave one of them out")
-            made[-1].append({"id": same_id, **({"choices": shown} if pairs else {"text": shown[0]}), "label": row[label],
-                             "keys": [*(content if pairs else [content]), *([f"{group} {row[group]}"] if group and str(row[group] or "").strip() else [])]})
+            its_group = [f"{group} {row[group]}"] if group and row[group] is not None and str(row[group]).strip() else []
+            made[-1].append({"id": own_id, kind: shown if pairs else shown[0], "label": row[label], "keys": [*parts, *its_group]})
+    if not any(made):
+        stage.refuse(f"{about['source']}: no row has anything to read in {', '.join(choices) or columns[1]}; --text or --choices names columns")
     if len(values) < 2:
         stage.refuse(f"{about['source']}: {label} is {next(iter(values))!r} everywhere; two classes are needed")
     classes = sorted(values, key=lambda value: (str(type(value)), value))

@@ -84,7 +84,7 @@ def _row(line, where, keys):
         if key == "text|choices" and "text" in row and "choices" in row:
             refuse(f"{where}: text and choices exclude each other")
         check(where, found, row[found])
-    return {**row, "id": str(row["id"])} if "id" in row else row
+    return {**row, "id": str(row["id"])} if row.get("id") is not None else row
 
 
 def check(where, key, value):
@@ -135,8 +135,8 @@ def read_task(path):
     """task.json, or an empty task where no path is given."""
     try:
         task = json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
-        words = task.get("label_words", ["0", "1"])
-        if "{text}" not in task.get("prompt", "{text}") or len({*words}) != 2 or not all(isinstance(w, str) for w in words):
+        prompt, words = task.get("prompt", "{text}"), task.get("label_words", ["0", "1"])
+        if not ("{text}" in prompt and len(words) == len({*words}) == 2 and all(isinstance(text, str) for text in (prompt, *words))):
             refuse(f'{path}: "prompt" must hold {{text}}, "label_words" must be two different texts')
         return task
     except (OSError, ValueError, AttributeError, TypeError) as error:

@@ -1,11 +1,9 @@
 """A report: the numbers of weak and strong models and their students, from their predictions, and the tables that show them."""
 
-import re
 from pathlib import Path
 
 import numpy as np
 
-import figures
 import metrics
 import records
 
@@ -31,7 +29,7 @@ def pair(weak_name, ceiling_name, students, label, p1):
         m["gain"], m["gain_se"] = metrics.mean_se(right[2].astype(float) - right[0])
         both = [(run[2], base[2]) for base in students.get("xent", []) for run in found if run[:2] == base[:2] and name != "xent"]
         if both:  # of the same seed
-            ours, xents = ((np.stack([p1[files[i]] for files in both]) > 0.5) == label for i in (0, 1))  # (S, n) each
+            ours, xents = ((stack(both, i) > 0.5) == label for i in (0, 1))
             m["over_xent"], m["over_xent_se"] = metrics.mean_se(ours.astype(float) - xents)
             m["over_xent_seeds"] = len(both)
         m |= metrics.recovered(right)
@@ -101,42 +99,69 @@ def scaling(reports, sizes):
     return found
 
 
+def setting(report):
+    """5 seeds, 1000 test examples"""
+    return ("one seed" if report["seeds"] == 1 else f"{report['seeds']} seeds") + f", {report['examples']} test examples"
+
+
+def named(student, report):
+    """A student's name, with the number of seeds where some of them are missing."""
+    return student["name"] + (f" ({student['seeds']} of the seeds)" if student["seeds"] != report["seeds"] else "")
+
+
+def pgr_text(student):
+    """0.57 [0.33, 0.78]; an end that no resample bounds is left open."""
+    if student["pgr"] is None:
+        return student["no_pgr"]
+    low, high = ("" if end is None else f"{end:.2f}" for end in (student["pgr_low"], student["pgr_high"]))
+    return f"{student['pgr']:.2f} [{low}, {high}]"
+
+
+def in_words(size):
+    """135M, 1.6B"""
+    return f"{size / 1e9:.1f}B" if size >= 1e9 else f"{size / 1e6:.0f}M"
+
+
+def number(key, form=".3f", error=True):
+    """A cell: a model's number, with its standard error if it has one; empty where the model has no such number."""
+    def cell(m):
+        if m.get(key) is None:
+            return ""
+        return f"{m[key]:{form}}" + (f" ± {m[f'{key}_se']:.3f}" if error and f"{key}_se" in m else "")
+    return cell
+
+
 def tables(report):
     """The tables of one pair, aligned for the terminal too, with what should be said about them."""
-    students = [(f"student: {figures.named(m, report)}", m) for m in report["students"]]
+    students = [(f"student: {named(m, report)}", m) for m in report["students"]]
     models = [("weak supervisor", report["weak"]), *students, ("strong ceiling", report["ceiling"])]
 
-    def plus_minus(m, key, form=".3f"):
-        return "" if m.get(key) is None else f"{m[key]:{form}} ± {m[f'{key}_se']:.3f}"
-
-    def share(m, key):
-        return "" if m.get(key) is None else f"{m[key]:.3f}"
+    def over_xent(m):
+        return number("over_xent", "+.3f")(m) + (f" ({m['over_xent_seeds']} seeds)" if "over_xent" in m and m["over_xent_seeds"] != m["seeds"] else "")
 
     counted = "test examples" if report["seeds"] == 1 else "test examples and of seeds"
-    lines = [f"{report['weak']['name']} supervises {report['ceiling']['name']}: {figures.setting(report)}.",
+    lines = [f"{report['weak']['name']} supervises {report['ceiling']['name']}: {setting(report)}.",
              f"± is one standard error; it and the 95% intervals count the choice of {counted}.",
              "Agreement with the weak supervisor: overall, where it is right, where it is wrong."]
     if any(m["seeds"] != report["seeds"] for _, m in students):
         lines.append("A student of fewer seeds is compared within its own; of one seed, ± counts test examples alone.")
     lines.append("")
-    columns = {"accuracy": lambda m: plus_minus(m, "accuracy"), "over weak": lambda m: plus_minus(m, "gain", "+.3f"),
-               "over xent": lambda m: plus_minus(m, "over_xent", "+.3f") + (f" ({m['over_xent_seeds']} seeds)" if m.get("over_xent_seeds", 0) != m.get(
-                   "seeds", 0) and "over_xent" in m else ""), "PGR [95%]": lambda m: figures.pgr_text(m) if "pgr" in m else "",
-               "agreement": lambda m: share(m, "agreement"), "weak right": lambda m: share(m, "agreement_weak_right"),
-               "weak wrong": lambda m: share(m, "agreement_weak_wrong")}
-    lines += table(models, columns)
+    lines += table(models, {"accuracy": number("accuracy"), "over weak": number("gain", "+.3f"), "over xent": over_xent,
+                            "PGR [95%]": lambda m: pgr_text(m) if "pgr" in m else "", "agreement": number("agreement", error=False),
+                            "weak right": number("agreement_weak_right", error=False), "weak wrong": number("agreement_weak_wrong", error=False)})
     lines += ["", *map("- Warning: {}".format, found)] if (found := warnings(report)) else []
     for name, m in students:
-        if m.get("chain"):
-            links = zip(re.split(",", m["name"].split("-via-")[1]), m["chain"])
+        if m["chain"]:
+            links = zip(m["name"].split("-via-")[1].split(","), m["chain"])
             lines += ["", f"Chain, {name}: " + " → ".join([f"{report['weak']['name']} {report['weak']['accuracy']:.3f}", *(
                 f"{link} {accuracy:.3f}" for link, (accuracy, _) in links), f"{report['ceiling']['name']} {m['accuracy']:.3f}"]) + "."]
 
     lines += ["", "Confidence: its mean, the expected calibration error (10 bins), the Brier score; and of the test examples where student and "
                   "supervisor differ, how often the student is right, where it is the more confident of the two and where the less.", ""]
-    lines += table(models, {"confidence": lambda m: share(m, "confidence"), "ECE": lambda m: share(m, "ece"), "Brier": lambda m: share(m, "brier"),
-                            "right where surer": lambda m: plus_minus(m, "right_if_surer"),
-                            "right where less sure": lambda m: plus_minus(m, "right_if_less_sure")})
+    # every number that metrics.describe returns but accuracy, which stands above
+    described = [key for key, value in report["weak"].items() if isinstance(value, float) and key != "accuracy" and not key.endswith(("_se", "_seeds"))]
+    lines += table(models, {**{key: number(key) for key in described},
+                            "right where surer": number("right_if_surer"), "right where less sure": number("right_if_less_sure")})
     stopped = [(name, m["curve"]) for name, m in models if "curve" in m]
     if stopped:
         lines += ["", "Test accuracy where training could stop (at step): its end; the evaluation with the lowest loss on held-out training "
@@ -175,8 +200,8 @@ def scaling_tables(found):
     made = []
     for student, lines in found.items():
         rows = [(f"students of {weak} ({accuracy:.3f})", points) for weak, (accuracy, points) in lines["supervisors"].items()]
-        cells = {f"{c['name']} ({figures.in_words(c['size'])})": lambda points, name=c["name"]: next(
-            (f"{p['accuracy']:.3f} ± {p['accuracy_se']:.3f} ({p['seeds']})" for p in points if p["name"] == name), "") for c in lines["ceiling"]}
+        cells = {f"{c['name']} ({in_words(c['size'])})": lambda points, name=c["name"]: next(
+            (f"{number('accuracy')(p)} ({p['seeds']})" for p in points if p["name"] == name), "") for c in lines["ceiling"]}
         made.append("\n".join([f"Scaling, student: {student}. Test accuracy by strong model, and its number of seeds; beside a supervisor's name its own.", "",
                                *table([*rows, ("strong ceiling", lines["ceiling"])], cells)]))
     return made

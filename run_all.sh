@@ -17,7 +17,7 @@
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 
-names=() prepare=() flags=() strong_flags=() asked=() tuned=()
+names=() prepare=() flags=() strong_flags=() asked=() tuned=() weak_recipe= strong_recipe=
 for word in "$@"; do
   case $word in
     --help | -h) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}"; exit ;;
@@ -37,7 +37,7 @@ if [ ${#names[@]} -eq 0 ]; then  # the demo, with the sizes and the recipe chose
   python "$here/demo/get_models.py" "$cache"
   names=("$cache/all-MiniLM-L6-v2" "$cache/SmolLM2-135M" "$here/demo/films.jsonl")
   prepare=(--max_train=600 --max_test=1000 ${prepare[@]+"${prepare[@]}"})
-  WEAK_FLAGS="--epochs=4 ${WEAK_FLAGS:-}" STRONG_FLAGS="--epochs=1 ${STRONG_FLAGS:-}"
+  weak_recipe=--epochs=4 strong_recipe=--epochs=1
 fi
 if [ ${#names[@]} -ne 3 ]; then
   echo "run_all.sh: three names are needed, WEAK STRONG TASK, or none for the demo; flags are written --flag=value" >&2
@@ -45,7 +45,7 @@ if [ ${#names[@]} -ne 3 ]; then
 fi
 
 if [ -e "${names[0]}" ]; then chain=("${names[0]}"); else IFS=, read -ra chain <<< "${names[0]}"; fi
-weak=$(basename "${chain[0]}") strong=$(basename "${names[1]}") task=$(basename "${names[2]}")
+weak=$(basename "${chain[0]}") task=$(basename "${names[2]}")
 task=${task%.jsonl} task=${task%.csv} task=${task%.tsv} task=${task%.parquet}
 case $task in "" | . | ..) echo "run_all.sh: ${names[2]} gives the results no name; a task or a file is needed" >&2; exit 1 ;; esac
 data=${DATA:-data}/$task results=${RESULTS:-results}/$task
@@ -73,7 +73,7 @@ ask() {  # SHOTS LABELS NAME: prompts $model
 stage prepare_data.py "${names[2]}" ${prepare[@]+"${prepare[@]}"} --out="$data"
 for seed in ${SEEDS:-0}; do
   out=$results/seed$seed model=${names[1]} strong=$(basename "${names[1]}")
-  stage train_weak.py --model="${chain[0]}" --train="$data/weak_train.jsonl" ${WEAK_FLAGS:-} "${common[@]}" --seed="$seed" \
+  stage train_weak.py --model="${chain[0]}" --train="$data/weak_train.jsonl" $weak_recipe "${common[@]}" ${WEAK_FLAGS:-} --seed="$seed" \
     --out="$out/weak_$weak"
   stage label_weak.py --model="$out/weak_$weak/model" --data="$data/transfer.jsonl" --out="$out/labels_$weak"
   if [ "${GENERATIVE:-0}" = 1 ]; then
@@ -86,7 +86,7 @@ for seed in ${SEEDS:-0}; do
     ask 5 "$out/labels_$weak/labels.jsonl" prompt-5-weak
     ask 5 "$data/transfer.jsonl" prompt-5-true
   fi
-  strongly=(${STRONG_FLAGS:-} "${common[@]}" ${strong_flags[@]+"${strong_flags[@]}"})
+  strongly=($strong_recipe "${common[@]}" ${STRONG_FLAGS:-} ${strong_flags[@]+"${strong_flags[@]}"})
   probe=("${strongly[@]}" --linear_probe ${PROBE_FLAGS:---epochs=20 --lr=1e-3})
   stage train_strong.py --model="$model" --labels="$data/transfer.jsonl" "${strongly[@]}" --seed="$seed" --out="$out/ceiling_$strong"
   for loss in ${LOSSES:-xent conf}; do
@@ -100,7 +100,7 @@ for seed in ${SEEDS:-0}; do
     labels=labels_$weak via=
     for middle in "${chain[@]:1}"; do  # each is the student of the one before it
       name=$(basename "$middle")_$loss${via:+-via-$via}
-      model=$middle student "$labels" "$loss" "$name" ${CHAIN_FLAGS:-${STRONG_FLAGS:-}} "${common[@]}" \
+      model=$middle student "$labels" "$loss" "$name" "${common[@]}" ${CHAIN_FLAGS:-${STRONG_FLAGS:-}} \
         ${strong_flags[@]+"${strong_flags[@]}"} --save_model
       labels=labels_$weak-to-$name via=${via:+$via,}$(basename "$middle")
       stage label_weak.py --model="$out/$weak-to-$name/model" --data="$data/transfer.jsonl" --out="$out/$labels"

@@ -6,15 +6,23 @@
 
 import ast
 import difflib
+import functools
 import json
 from pathlib import Path
+
+from records import refuse
 
 HERE = Path(__file__).resolve().parent
 
 
 def code_of(*files):
     """The code of whole files, without comments, docstrings and layout."""
-    return "".join(code(ast.parse((HERE / file).read_text())) for file in files)
+    return "".join(_code((HERE / file).read_text()) for file in files)
+
+
+@functools.cache  # for who trains many students in one process
+def _code(text):
+    return code(ast.parse(text))
 
 
 def code(tree):
@@ -25,7 +33,7 @@ def code(tree):
 
 
 def parse_loss(spec):
-    """"conf:alpha=0.75,warmup=0.1" -> "conf", {"alpha": 0.75, "warmup": 0.1}; checked against losses.py, with a ValueError."""
+    """"conf:alpha=0.75,warmup=0.1" -> "conf", {"alpha": 0.75, "warmup": 0.1}; checked against losses.py."""
     name, _, rest = spec.partition(":")
     loss = ast.parse(loss_source(name)).body[0]  # the loss itself, if it is an ordinary function
     known = [arg.arg for arg in loss.args.args[3:] + loss.args.kwonlyargs] if isinstance(loss, ast.FunctionDef) else None
@@ -35,9 +43,9 @@ def parse_loss(spec):
         try:
             parameters[key] = json.loads(value.lower())
         except ValueError:
-            raise ValueError(f"--loss={spec}: {part} should read like alpha=0.75")
+            refuse(f"--loss={spec}: {part} should read like alpha=0.75")
         if known is not None and key not in known:
-            raise ValueError(f"--loss={spec}: {name} has no parameter {key}; it has {', '.join(known) or 'none'}")
+            refuse(f"--loss={spec}: {name} has no parameter {key}; it has {', '.join(known) or 'none'}")
     return name, parameters
 
 
@@ -46,16 +54,16 @@ def loss_source(name):
     try:
         tree = ast.parse((HERE / "losses.py").read_text())
     except SyntaxError as error:
-        raise ValueError(f"losses.py:{error.lineno}: {error.msg}")
+        refuse(f"losses.py:{error.lineno}: {error.msg}")
     top = _statements(tree)
     table = getattr(top.get("LOSSES", [None])[-1], "value", None)
     if not isinstance(table, ast.Dict):
-        raise ValueError('losses.py: LOSSES must be a plain dict, LOSSES = {"xent": xent, ...}')
+        refuse('losses.py: LOSSES must be a plain dict, LOSSES = {"xent": xent, ...}')
     losses = {key.value: value for key, value in zip(table.keys, table.values)}
     if name not in losses:
         near = difflib.get_close_matches(name, losses, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"unknown loss {name}; losses.py has {', '.join(losses)}{hint}")
+        refuse(f"unknown loss {name}; losses.py has {', '.join(losses)}{hint}")
     todo, used = [losses[name]], []
     while todo:
         node = todo.pop()

@@ -1,6 +1,6 @@
 """What every stage does around its work: check its flags, and know when it is done. (records.py reads and writes for it.)
 
-Imports the standard library and fire only, so that a stage that is up to date says so without loading a model.
+Imports the standard library only, so that a stage that is up to date says so without loading a model.
 
     run = stage.start(locals(), inputs=["train"], code=[__file__, "classifier.py"])  # first line of main
     if not run:
@@ -24,16 +24,14 @@ import sys
 import time
 from pathlib import Path
 
-import fire
-from fire.decorators import SetParseFns
-
 import lock
 import source
 from records import FIRST, refuse, warn, write_jsonl
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weak-to-strong"  # the demo's models, probes' features
 HOW = ("out", "microbatch", "checkpointing", "fsdp", "save_minutes", "save_model")  # arguments on which no result depends
-LEAST = {"batch_size": 1, "max_tokens": 1, "block": 2, "shots": 0, "calibrate": 0, "epochs": 0, "evals": 0, "microbatch": 0, "save_minutes": 0}
+LEAST = {"batch_size": 1, "max_tokens": 1, "block": 2, "shots": 0, "calibrate": 0, "epochs": 0, "evals": 0, "microbatch": 0, "save_minutes": 0,
+         "max_train": 2, "max_test": 2}  # an example of each class
 
 
 # ---------------------------------------------------------------------------------------------------------------- flags
@@ -45,24 +43,25 @@ def cli(main):
         signature = inspect.getsource(main).split("):\n")[0].replace("def main(", "").strip("\n")
         print(f"{sys.modules[main.__module__].__doc__.strip()}\n\nFlags, with their defaults:\n\n{signature}")
         return
-    given, words = set(), iter(sys.argv[1:])
+    given, words = {}, iter(sys.argv[1:])
     for word in words:
-        name = word[2:].split("=")[0].replace("-", "_") if word.startswith("--") else None
+        name, equals, text = word.partition("=")
+        name = name[2:].replace("-", "_") if name.startswith("--") else None
         if name is None and not given:
-            name = next(iter(flags))  # the first flag may stand without its name
+            name, text = next(iter(flags)), word  # the first flag may stand without its name
         elif name not in flags:
-            near = difflib.get_close_matches(name or "", flags, 1, 0) if name else []
+            near = difflib.get_close_matches(name, flags, 1, 0) if name else []
             refuse(f"unknown flag {word.split('=')[0]}" + "".join(f"; did you mean --{flag}?" for flag in near))
-        elif "=" not in word and not isinstance(flags[name].default, bool):
-            next(words, None)
-        given.add(name)
+        elif not equals:
+            text = "true" if isinstance(flags[name].default, bool) else next(words, "")
+        given[name] = _value(name, flags[name].default, text)
     for name, flag in flags.items():
         if flag.default is flag.empty and name not in given:
             refuse(f"--{name} is missing; --help shows all flags")
     if not FIRST:
         sys.stdout = open(os.devnull, "w")
     try:
-        fire.Fire(SetParseFns(**{name: functools.partial(_value, name, flag.default) for name, flag in flags.items()})(main))
+        main(**given)
     except BrokenPipeError:  # of who reads the output, `| head` say: nothing is wrong
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
@@ -103,11 +102,14 @@ def start(args, inputs, code, loss=None):
     done = _done(folder)
     found = [name for name in inputs if os.path.exists(args[name])]
     run = {"stage": Path(code[0]).stem,
-           "args": {name: value for name, value in args.items() if name not in found},
+           "args": {name: value for name, value in args.items() if name not in found} | {"out": str(folder)},
            "inputs": {name: fingerprint(args[name], done.get("inputs", {}).get(name)) for name in found},
            "code": hashlib.sha256(source.code_of(*code).encode()).hexdigest()}
+    for name in found:
+        if Path(args[name]).is_fifo():
+            refuse(f"--{name}={args[name]}: a file is needed, not a pipe, for its content decides what is up to date")
     if loss:
-        run["loss_source"] = source.loss_source(parse_loss(loss)[0])
+        run["loss_source"] = source.loss_source(source.parse_loss(loss)[0])
 
     def is_done():
         done = _done(folder)
@@ -174,9 +176,11 @@ def finish(run, metrics, outputs):
 @contextlib.contextmanager
 def watched(rows):
     """Around the training on rows: where it diverges, one line says on which of them."""
+    from training import Diverged  # where something is trained it is loaded by now
+
     try:
         yield
-    except ArithmeticError as error:
+    except Diverged as error:
         ids = ", ".join(str(rows[i]["id"]) for i in error.batch)
         refuse(f"training has diverged: {error}. A smaller --lr may help, or the loss is wrong on one of the examples {ids}")
 
@@ -231,11 +235,3 @@ def _digest(*stat):
         with open(file, "rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest() + Path(file).name.encode())
     return digest.hexdigest()
-
-
-def parse_loss(spec):
-    """"conf:alpha=0.75,warmup=0.1" -> "conf", {"alpha": 0.75, "warmup": 0.1}; checked against losses.py."""
-    try:
-        return source.parse_loss(spec)
-    except ValueError as error:
-        refuse(error)

@@ -60,16 +60,16 @@ def main(
 
     def loss(losses, counts, step_frac):
         """Mean over the tokens of the whole batch."""
-        return losses[:, 0].sum() / counts[:, 0].sum()
+        return losses[:, 0].sum() / counts.sum()
 
     if checkpointing:
         net.activation_checkpointing_enable({"use_reentrant": False})
     net.train()
-    counts = (targets[:, 1:] >= 0).sum(1, keepdim=True).float().expand(-1, 2)  # (N, 2) tokens to predict
+    counts = (targets[:, 1:] >= 0).sum(1).float()  # (N,) tokens to predict
     with stage.watched([{"id": f"block {i}"} for i in range(len(tokens))]):
         curve = training.train(net, forward, torch.full((len(tokens),), block), counts, loss, epochs=epochs, batch_size=batch_size,
                                lr=lr, seed=seed, microbatch=microbatch, state=stage.state(run), save_minutes=save_minutes)
-    metrics = {"tokens": int(counts[:, 0].sum()), "first_loss": curve[0]["loss"], "last_loss": curve[-1]["loss"]}
+    metrics = {"tokens": int(counts.sum()), "first_loss": curve[0]["loss"], "last_loss": curve[-1]["loss"]}
     stage.finish(run, metrics, {"curve.jsonl": curve, "model": functools.partial(classifier.save, net, tokenizer)})
     print("{tokens} tokens; loss {first_loss:.3f} at the first step, {last_loss:.3f} at the last ->".format(**metrics), out)
 

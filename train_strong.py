@@ -15,6 +15,7 @@ import hashlib
 
 import hub
 import records
+import source
 import stage
 
 
@@ -48,7 +49,7 @@ def main(
         return
     if keep not in ("last", "best") or keep == "best" and not (evals and epochs):
         stage.refuse(f"--keep={keep}: last or best is needed, best with --evals")
-    loss_name, parameters = stage.parse_loss(loss)
+    loss_name, parameters = source.parse_loss(loss)
     train_rows = records.read_jsonl(labels, "id", "text|choices", "probs|label")
     if len({"probs" in row for row in train_rows}) > 1:
         stage.refuse(f"{labels}: some lines have probs and some have not; soft labels and ground truth do not mix")

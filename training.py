@@ -120,7 +120,7 @@ class Diverged(ArithmeticError):
         self.batch = batch.tolist()
 
 
-def kept(curve, keep="best"):
+def kept(curve, keep):
     """The step whose model is kept: of those evaluated the one with the lowest held-out loss, or the last one of all."""
     evaluated = [point for point in curve if "held_out_loss" in point]
     return min(evaluated, key=lambda point: point["held_out_loss"])["step"] if keep == "best" else len(curve)

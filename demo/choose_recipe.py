@@ -8,6 +8,7 @@ The supervisor is judged by ground truth of weak_train, from which it learns. Th
 transfer alone: the ground truth is what it must not see. The ceiling takes the student's recipe.
 """
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -51,11 +52,11 @@ print(f"Means of {len(SEEDS)} seeds on {HELD_OUT} held-out examples.\n")
 print("| model | learning rate | epochs | cross-entropy with held-out labels | agreement with them |\n|---|---|---|---|---|")
 train, held_out = parts("weak_train")
 trials = [trial("all-MiniLM-L6-v2", train, held_out, lr, epochs) for epochs in (2, 4) for lr in (5e-5, 1e-4, 2e-4)]
-for lr, epochs in ((lr, epochs) for epochs in (2, 4, 8) for lr in (2e-4, 5e-4, 1e-3)):
+for epochs, lr in itertools.product((2, 4, 8), (2e-4, 5e-4, 1e-3)):
     trial("scratch-2M", train, held_out, lr, epochs)
 supervisor = min(trials, key=lambda found: found[0])[1]
 train, held_out = [(texts, classifier.predict(*supervisor, texts)) for texts, _ in parts("transfer")]
 for lr, epochs in ((2e-5, 1), (5e-5, 1), (1e-4, 1), (5e-5, 2)):
     trial("SmolLM2-135M", train, held_out, lr, epochs)
-for lr, epochs in ((lr, epochs) for epochs in (5, 20, 80) for lr in (1e-4, 1e-3, 1e-2)):
+for epochs, lr in itertools.product((5, 20, 80), (1e-4, 1e-3, 1e-2)):
     trial("SmolLM2-135M", train, held_out, lr, epochs, probe)

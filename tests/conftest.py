@@ -78,7 +78,7 @@ def make_model(family, folder):
 
 def pytest_collection_modifyitems(items):
     """Files that take longest come first, so that no core is idle at the end."""
-    long = ("test_training", "test_hub", "test_tasks", "test_line", "test_analyses")
+    long = ("test_docs", "test_training", "test_hub", "test_tasks", "test_line", "test_analyses")
     items.sort(key=lambda item: long.index(item.path.stem) if item.path.stem in long else len(long))
 
 
@@ -114,16 +114,19 @@ def inside(script, *words, ok=True):
     return int(bool(error)), printed.getvalue(), error
 
 
-def line_inside(folder, *words, **environment):
-    """[(name of the folder it writes, what it prints), ...] of the commands that run_all.sh gives, each run `inside`.
-
-    For run_all.sh `python` is a script that writes down how it was called, and does nothing."""
-    python = folder / "bin" / "python"
-    python.parent.mkdir(exist_ok=True)
-    python.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" "" >> {folder}/commands\n')
-    python.chmod(0o755)
+def recorded(folder, *words, **environment):
+    """The commands that a bash command gives: `python`, and what else runs programs, are scripts that write down how they were called, no more."""
+    bin = folder / "bin"
+    bin.mkdir(exist_ok=True)
+    for name in ("python", "pip", "torchrun"):
+        (bin / name).write_text(f'#!/bin/sh\nprintf "%s\\n" {name} "$@" "" >> {folder}/commands\n')
+        (bin / name).chmod(0o755)
     (folder / "commands").write_text("")
-    subprocess.run(["bash", ROOT / "run_all.sh", *map(str, words)], check=True, capture_output=True,
-                   env={**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}", **environment})
-    commands = [command.split("\n") for command in (folder / "commands").read_text().strip("\n").split("\n\n")]
-    return [(Path(argv[-1]).name, inside(*argv)[1]) for argv in commands]
+    subprocess.run(["bash", *map(str, words)], check=True, capture_output=True, cwd=folder,
+                   env={**os.environ, "PATH": f"{bin}:{os.environ['PATH']}", **environment})
+    return [command.split("\n") for command in (folder / "commands").read_text().strip("\n").split("\n\n")]
+
+
+def line_inside(folder, *words, **environment):
+    """[(name of the folder it writes, what it prints), ...] of the commands that run_all.sh gives, each run `inside`."""
+    return [(Path(argv[-1]).name, inside(*argv[1:])[1]) for argv in recorded(folder, ROOT / "run_all.sh", *words, **environment)]

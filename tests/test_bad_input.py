@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -57,6 +58,8 @@ def world(tiny, tmp_path_factory):
     (folder / "vocabulary" / "tokenizer.json").write_text(json.dumps(tokenizer))
     shutil.copytree(tiny["gpt2"], folder / "no-padding")
     names = json.loads((folder / "no-padding" / "tokenizer_config.json").read_text())
+    (folder / "three.json").write_text('{"label_words": [" no", " yes", " yes"]}')
+    os.mkfifo(folder / "pipe")
     (folder / "no-padding" / "tokenizer_config.json").write_text(json.dumps({key: value for key, value in names.items() if key not in ("eos_token", "pad_token")}))
     return folder
 
@@ -149,6 +152,8 @@ def test_a_line(world, tmp_path, name, second, complaint):
     ("train_weak", {"train": "/dev/null"}, "/dev/null: the file is empty"),
     ("train_weak", {"task": "{w}/train.jsonl"}, "not a task.json"),
     ("train_weak", {"task": "{w}/none.json"}, "{w}/none.json: not a task.json"),
+    ("train_weak", {"task": "{w}/three.json"}, "must be two different texts"),
+    ("train_weak", {"train": "{w}/pipe"}, "a file is needed, not a pipe"),
     ("train_strong", {"weak": "{w}/labels.jsonl", "evals": 2}, "does not hold the ids of"),
     ("label_weak", {"data": "{w}/none.jsonl"}, "cannot read {w}/none.jsonl"),
     ("train_generative", {"data": "{w}/weak.jsonl"}, "weak.jsonl:1: text or choices is missing"),
@@ -156,7 +161,7 @@ def test_a_line(world, tmp_path, name, second, complaint):
     ("evaluate_pgr", {"weak": "{w}/none.jsonl"}, "cannot read {w}/none.jsonl"),
     ("evaluate_pgr", {"students": ""}, "give a results folder, or --weak, --ceiling, --students and --out"),
     ("evaluate_pgr", {"results": "{w}/empty"}, "no student found with its weak supervisor and ceiling"),
-    ("prepare_data", {"task": "no_such_task"}, "no_such_task"),
+    ("prepare_data", {"task": "scic"}, "unknown task scic; did you mean sciq?"),
     ("prepare_data", {"task": "{w}/none.csv"}, "none.csv"),
     # models
     ("train_weak", {}, "cannot load {w}/empty"),
@@ -189,14 +194,15 @@ def test_a_line(world, tmp_path, name, second, complaint):
     ("train_weak", {"head": "hydra"}, "there is no head 'hydra'"),
     ("train_weak", {"nonsense": "1"}, "unknown flag --nonsense"),
     ("train_weak", {"linear_probe": "maybe"}, "--linear_probe=maybe: true or false is needed"),
-    ("train_strong", {"loss": "crossentropy"}, "unknown loss crossentropy"),
-    ("train_strong", {"loss": "conf:temperature=2"}, "conf has no parameter temperature"),
+    ("train_strong", {"loss": "crossentropy"}, "unknown loss crossentropy; losses.py has xent, conf, bootstrap, "),
+    ("train_strong", {"loss": "conf:temperature=2"}, "conf has no parameter temperature; it has alpha, warmup"),
     ("train_strong", {"loss": "conf:alpha=high"}, "alpha=high should read like alpha=0.75"),
     ("train_strong", {"loss": ""}, "unknown loss"),
     ("train_strong", {"keep": "worst"}, "--keep=worst: last or best is needed"),
+    ("train_strong", {"keep": "best"}, "--keep=best: last or best is needed, best with --evals"),
     ("train_strong", {"fsdp": "true"}, "--fsdp spreads a model over several processes"),
     ("train_generative", {"block": "1"}, "--block=1: 2 or more is needed"),
-    ("prepare_data", {"max_train": "-5"}, "--max_train and --max_test must be 2 or more"),
+    ("prepare_data", {"max_train": "-5"}, "--max_train=-5: 2 or more is needed"),
     # places
     ("train_weak", {"out": "{w}/train.jsonl"}, "cannot write into {w}/train.jsonl: File exists; another --out is needed"),
     ("train_weak", {"out": "{w}/train.jsonl/x"}, "cannot write into {w}/train.jsonl/x: Not a directory"),
@@ -210,15 +216,19 @@ def test_a_flag_a_file_or_a_model(world, tiny, tmp_path, name, flags, complaint)
     assert complaint.format(w=world) in message
 
 
-def test_a_full_disk(world, tiny, tmp_path):
+def test_a_full_disk(world, tiny, tmp_path, capfd):
     """In place of a full disk: no file may grow beyond 30 kB, which the model does."""
     write(tmp_path / "out" / "run.json", [{"earlier": "run"}])
     flags = GOOD["train_weak"] | {"model": tiny["gpt2"], "save_minutes": 0, "out": str(tmp_path / "out")}
-    done = subprocess.run([sys.executable, ROOT / "train_weak.py", *(f"--{key}={value}".format(w=world) for key, value in flags.items())],
-                          capture_output=True, text=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000)))
-    *notices, error = done.stderr.splitlines()
-    assert done.returncode != 0 and "partial.model" in error and "File too large" in error and "Make room and run it again" in error
-    assert all("the state of training could not be saved, it goes on without" in notice or "train:" in notice or not notice.strip() for notice in notices), notices
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, limits[1]))
+    try:
+        _, _, error = inside("train_weak.py", *(f"--{key}={value}".format(w=world) for key, value in flags.items()), ok=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "partial.model" in error and "File too large" in error and "Make room and run it again" in error and error.count("\n") == 1
+    notices = [notice for notice in capfd.readouterr().err.splitlines() if notice.strip()]
+    assert all("the state of training could not be saved, it goes on without" in notice or "train:" in notice for notice in notices), notices
     assert (tmp_path / "out" / "run.json").read_text() == '{"earlier": "run"}\n'
 
 

@@ -2,12 +2,15 @@
 
 import json
 import os
+import random
 import re
+import shutil
 
 import numpy as np
 import pytest
 from conftest import inside, write
 
+import report
 import stage
 from metrics import recovered
 
@@ -16,9 +19,10 @@ WEAK, CEILING, STUDENT = {0, 1, 2, 3, 4}, set(range(9)), {0, 1, 2, 3, 5, 6, 7}
 
 
 def predictions(path, right, n=10, copies=1, sure=0.8):
-    """n * copies examples; example i is predicted right if i % n is in `right`, with confidence `sure`."""
+    """n * copies examples, in an order of its own; example i is predicted right if i % n is in `right`, with confidence `sure`."""
     lines = [{"id": f"e{i}", "label": 1, "probs": [1 - sure, sure] if i % n in right else [sure, 1 - sure]}
              for i in range(n * copies)]
+    random.Random(str(path)).shuffle(lines)
     return write(path, lines)
 
 
@@ -87,15 +91,6 @@ def test_no_pgr_where_the_ceiling_is_not_clearly_above(tmp_path):
     assert "Warning: PGR is not given" in printed and "unclear" in printed
 
 
-def test_joined_by_id_not_by_line(tmp_path):
-    expected, _ = evaluate(tmp_path, weak=WEAK, ceiling=CEILING, student=STUDENT)
-    path = tmp_path / "student.jsonl"
-    path.write_text("".join(reversed(path.read_text().splitlines(keepends=True))))
-    inside("evaluate_pgr.py", f"--weak={tmp_path}/weak.jsonl", f"--ceiling={tmp_path}/ceiling.jsonl",
-            f"--students={path}", f"--out={tmp_path}/out")
-    assert json.loads((tmp_path / "out" / "report.json").read_text()) == expected
-
-
 def test_a_swap_of_roles_is_another_report(tmp_path):
     first, _ = evaluate(tmp_path, weak=WEAK, ceiling=CEILING, student=STUDENT)
     inside("evaluate_pgr.py", f"--weak={tmp_path}/student.jsonl", f"--ceiling={tmp_path}/ceiling.jsonl",
@@ -115,9 +110,10 @@ def test_a_student_of_other_labels_or_settings_is_left_out(tmp_path):
         predictions(seed / name / "predictions.jsonl", right, copies=20)
         run = {"args": {"lr": lr, "loss": name}, "inputs": {"labels": {"sha256": labels}, "model": {"sha256": model}}, "code": code}
         (seed / name / "run.json").write_text(json.dumps(run))
+    shutil.copytree(seed, seed.with_name("seed0.bak"))
     _, printed, _ = inside("evaluate_pgr.py", tmp_path / "task")
     report = json.loads((tmp_path / "task" / "report.json").read_text())
-    assert [student["name"] for student in report["students"]] == ["good"]
+    assert [(student["name"], student["seeds"]) for student in report["students"]] == [("good", 1)]  # a copy of a seed is none
     assert printed.count("left out") == 4
 
 
@@ -129,24 +125,6 @@ def test_folders_of_losses_with_parameters_can_be_named(tmp_path):
             f"--out={tmp_path}/out")
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert [student["name"] for student in report["students"]] == ["conf:alpha=0.75,warmup=0.1", "xent"]
-
-
-@pytest.mark.parametrize("line, complaint", [
-    ('{"id": "e3", "label": 0, "probs": [0.1, 0.9]}', "disagree about the label of e3"),
-    ('{"id": "x", "label": 1, "probs": [0.1, 0.9]}', "do not hold the same ids"),
-    ('{"id": "e3", "label": 1, "probs": [0.2, 0.9]}', "student.jsonl:4: probs must be two probabilities that sum to 1"),
-    ('{"id": "e0", "label": 1, "probs": [0.1, 0.9]}', "student.jsonl:4: id e0 stands on line 1 already"),
-    ('{"id": "e3", "label": 1', "student.jsonl:4: not a line of JSON"),
-])
-def test_refused(tmp_path, line, complaint):
-    for name in ("weak", "ceiling", "student"):
-        predictions(tmp_path / f"{name}.jsonl", STUDENT)
-    lines = (tmp_path / "student.jsonl").read_text().splitlines()
-    (tmp_path / "student.jsonl").write_text("\n".join([*lines[:3], line, *lines[4:]]) + "\n")
-    status, _, error = inside("evaluate_pgr.py", f"--weak={tmp_path}/weak.jsonl", f"--ceiling={tmp_path}/ceiling.jsonl",
-                               f"--students={tmp_path}/student.jsonl", f"--out={tmp_path}/out", ok=False)
-    assert status != 0 and complaint in error and error.count("\n") == 1
-    assert not (tmp_path / "out").exists()
 
 
 def test_several_seeds_and_pairs(tmp_path):
@@ -222,3 +200,14 @@ def test_seeds_of_other_settings_or_of_an_earlier_loss_are_not_pooled(tmp_path):
     assert report["students"][0]["seeds"] == 2
     assert [re.search(r"seed\d", line)[0] for line in printed.splitlines() if "Warning: left out" in line] == ["seed0", "seed2"]
     assert "another version of its loss" in (tmp_path / "task" / "report.md").read_text()
+
+
+def test_where_training_could_stop(tmp_path):
+    points = [[(1, 0.6, 0.5), (2, 0.9, 0.4), (3, 0.7, 0.3)], [(1, 0.5, 0.2), (2, 0.6, 0.4), (3, 0.8, 0.5)]]  # step, accuracy, held-out loss
+    files = [predictions(tmp_path / str(seed) / "predictions.jsonl", STUDENT) for seed in (0, 1)]
+    for file, found in zip(files, points):
+        write(file.with_name("curve.jsonl"), [{"step": step, "accuracy": accuracy, "held_out_loss": loss} for step, accuracy, loss in found])
+    curve = report.overfitting(files, 10)["curve"]
+    assert curve["accuracy"] == pytest.approx([0.55, 0.75, 0.75])
+    assert {name: (curve[name]["steps"], pytest.approx(curve[name]["accuracy"])) for name in ("last", "held_out", "oracle")} == {
+        "last": ([3, 3], 0.75), "held_out": ([3, 1], 0.6), "oracle": ([2, 3], 0.85)}

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import command, inside, line_inside, read, rows, write
+from conftest import ROOT, command, inside, line_inside, read, recorded, rows, write
 from test_stage import edit, project
 
 import train_strong
@@ -63,6 +63,14 @@ def test_the_student_sees_no_ground_truth(line):
     assert Path(run["inputs"]["labels"]["path"]).name == "labels.jsonl"
 
 
+def test_labels_of_more_lines_than_pass_through_memory_at_once(line, tmp_path):
+    data = write(tmp_path / "many.jsonl", [{"id": i, "text": row["text"]} for i, row in enumerate(rows(100) * 11)])
+    inside("label_weak.py", f"--model={line.seed}/weak_tiny-bert/model", f"--data={data}", f"--out={tmp_path}/out")
+    labels = read(tmp_path / "out" / "labels.jsonl")
+    assert [row["id"] for row in labels] == [str(i) for i in range(1100)]
+    assert [row["probs"] for row in labels[1000:]] == [pytest.approx(row["probs"], abs=2e-6) for row in labels[:100]]
+
+
 def test_conf_without_alpha_is_the_student_of_xent_to_the_bit(line):
     found = [(line.seed / f"tiny-bert-to-tiny-llama_{loss}" / "predictions.jsonl").read_bytes()
              for loss in ("xent", "conf:alpha=0", "conf")]
@@ -88,7 +96,6 @@ def test_same_seed_same_bits_and_the_ceiling_is_xent_on_ground_truth(line, tiny,
 def test_a_rerun_does_only_what_an_edit_changed(line):
     ran = lambda printed: re.findall(r"== \S+ -> \S+?([^/\s]+)\n(?!up to date)", printed)
     assert len(ran(line.printed)) == 8
-    assert ran(line()) == []
     edit(line.here / "losses.py", "    a = alpha *", "    # a remark\n    a = alpha *")
     edit(line.here / "classifier.py", "import os\n", "import os  # a remark\n\n")
     assert ran(line()) == []
@@ -110,6 +117,18 @@ def test_several_processes_label_alike(line, tmp_path):
     assert json.loads((labels.parent / "run.json").read_text())["processes"] == 2
     assert [(row["id"], row["text"]) for row in after] == [(row["id"], row["text"]) for row in before]
     assert [row["probs"] for row in after] == [pytest.approx(row["probs"], abs=2e-6) for row in before]
+
+
+def test_flags_and_seeds_go_where_they_should(tmp_path):
+    commands = recorded(tmp_path, ROOT / "run_all.sh", "a", "b", "task", "--lr=1", "--epochs=9", SEEDS="3 4", WEAK_FLAGS="--lr=2", STRONG_FLAGS="--lr=3")
+    lr = {}
+    for _, script, *flags in commands[1:-1]:
+        given = [flag for flag in flags if flag.startswith("--lr=")]  # the last one counts
+        lr.setdefault(Path(flags[-1]).name, []).append((given[-1:], "--epochs=9" in flags, {Path(flags[-1]).parent.name[4:]} & {"3", "4"}))
+    assert {name: [found[0] for found in runs] for name, runs in lr.items()} == {
+        "weak_a": [["--lr=2"]] * 2, "labels_a": [[]] * 2, **{name: [["--lr=3"]] * 2 for name in ("ceiling_b", "a-to-b_xent", "a-to-b_conf")}}
+    assert all(epochs == (name != "labels_a") for name, runs in lr.items() for _, epochs, _ in runs)
+    assert all([seed for _, _, seed in runs] == [{"3"}, {"4"}] for runs in lr.values())
 
 
 def test_a_failing_stage_stops_the_line_with_its_message(line, tmp_path):

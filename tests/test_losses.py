@@ -1,6 +1,7 @@
 """Losses against numbers worked out by hand. In the comments, p is the student and q the supervisor."""
 
 import ast
+import sys
 import math
 
 import pytest
@@ -148,7 +149,10 @@ def test_soft_bootstrap_has_gradient_through_both():
     assert logits.grad[0, 1].item() == pytest.approx(0.5 * 0.75 - 0.5 * 0.75 * 0.25 * LN3, rel=1e-5)
 
 
-def test_losses_import_torch_only():
-    tree = ast.parse((ROOT / "losses.py").read_text())
-    imports = [n for n in ast.walk(tree) if isinstance(n, (ast.Import, ast.ImportFrom))]
-    assert [name.name for node in imports for name in node.names] == ["torch"]
+@pytest.mark.parametrize("file, needs", [("losses", {"torch"}), ("metrics", {"numpy"}), ("training", {"torch", "tqdm"}),
+                                         ("classifier", {"torch", "transformers", "training"})])
+def test_files_to_copy_need_no_more_than_they_say(file, needs):
+    tree = ast.parse((ROOT / f"{file}.py").read_text())
+    found = {name.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    found |= {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert found - sys.stdlib_module_names == needs

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, command, rows, write
+from conftest import ROOT, command, inside, rows, write
 
 import source
 import stage
@@ -17,35 +17,23 @@ TRAIN = ["train_strong.py", "--model=m", "--labels=l", "--test=t", "--out=o"]
 
 @pytest.mark.parametrize("flags, complaint", [
     (TRAIN + ["--epoch=2"], "unknown flag --epoch; did you mean --epochs?"),
-    (TRAIN + ["--seed=x"], "--seed=x: a whole number is needed"),
     (TRAIN + ["--lr=fast"], "--lr=fast: a number is needed"),
-    (TRAIN + ["--save_model=maybe"], "--save_model=maybe: true or false is needed"),
-    (TRAIN + ["--loss=cnf"], "unknown loss cnf; losses.py has xent, conf, bootstrap, "),
-    (TRAIN + ["--loss=conf:beta=1"], "conf has no parameter beta; it has alpha, warmup"),
-    (TRAIN + ["--loss=conf:alpha"], "alpha should read like alpha=0.75"),
     (TRAIN + ["spare"], "unknown flag spare"),
-    (TRAIN + ["--batch_size=0"], "--batch_size=0: 1 or more is needed"),
     (TRAIN[:-1], "--out is missing"),
-    (TRAIN, "cannot read l: No such file or directory"),
+    (TRAIN[:1] + ["m", *TRAIN[2:], "--lr"], "--lr=: a number is needed"),
     (["run_all.sh", "a", "b", "c", "--seed=1"], "seeds and losses are given as SEEDS and LOSSES"),
     (["run_all.sh", "a", "b"], "three names are needed"),
     (["run_all.sh", "a", "b", "x/.."], "gives the results no name"),
     (["label_weak.py", "--model=1e3", "--data=d", "--out=o"], "cannot read d: No such file or directory"),
 ])
-def test_bad_flags_are_refused_before_any_work(tmp_path, flags, complaint):
-    status, _, error = command(*flags, ok=False)
+def test_bad_flags_are_refused_before_any_work(flags, complaint):
+    status, _, error = (command if flags[0].endswith(".sh") else inside)(*flags, ok=False)
     assert status != 0 and complaint in error and error.count("\n") == 1
 
 
 def test_help_shows_every_flag_with_its_comment():
-    _, printed, _ = command("train_strong.py", "--help")
+    _, printed, _ = inside("train_strong.py", "--help")
     assert "python train_strong.py --model=gpt2-xl" in printed and "lr=5e-5," in printed and "# peak learning rate" in printed
-
-
-def test_soft_labels_and_ground_truth_do_not_mix(tmp_path):
-    mixed = write(tmp_path / "l.jsonl", [{"id": "a", "text": "a", "probs": [0, 1]}, {"id": "b", "text": "b", "label": 1}])
-    status, _, error = command("train_strong.py", "--model=m", f"--labels={mixed}", f"--test={mixed}", "--out=o", ok=False)
-    assert status != 0 and "soft labels and ground truth do not mix" in error and error.count("\n") == 1
 
 
 def project(folder):
@@ -62,9 +50,10 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new))
 
 
-def test_up_to_date_means_same_arguments_inputs_code_and_outputs(tmp_path):
+def test_up_to_date_means_same_arguments_inputs_code_and_outputs(tmp_path, monkeypatch):
     here, data, out = project(tmp_path / "project"), write(tmp_path / "mine.jsonl", rows(60)), tmp_path / "data"
-    fresh = lambda *flags: "up to date" not in command(here / "prepare_data.py", data, f"--out={out}", *flags)[1]
+    monkeypatch.setattr(source, "HERE", here)
+    fresh = lambda *flags: "up to date" not in inside("prepare_data.py", data, f"--out={out}", *flags)[1]
     assert fresh() and not fresh()
     assert fresh("--max_test=4") and fresh()  # an argument
     edit(here / "readers.py", "def uniform(*key):", "# a remark\n\n\ndef uniform(*key):")
@@ -191,13 +180,6 @@ def test_the_processes_of_a_launch_work_together(tmp_path):
     assert [held(tmp_path / "run", RANK=rank, **launch).communicate()[0].split()[0] for rank in "01"] == ["up", "up"]
 
 
-def test_a_place_that_cannot_be_written_is_found_before_the_work(tmp_path):
-    (tmp_path / "file").write_text("")
-    for place in (tmp_path / "file", tmp_path / "file" / "run", "/proc/run"):
-        with pytest.raises(SystemExit, match="cannot write into .*; another --out is needed"):
-            stage.start({"out": str(place)}, [], ["stage.py"])
-
-
 def test_an_input_that_changes_under_the_work_is_noticed(tmp_path):
     data = write(tmp_path / "data.jsonl", [{}])
     run = stage.start({"out": str(tmp_path / "out"), "data": str(data)}, ["data"], ["stage.py"])
@@ -205,3 +187,14 @@ def test_an_input_that_changes_under_the_work_is_noticed(tmp_path):
     with pytest.raises(SystemExit, match="data.jsonl was changed while this run worked on it"):
         stage.finish(run, {}, {"a.txt": "a"})
     assert not (tmp_path / "out" / "run.json").exists()
+
+
+def test_an_error_of_one_s_own_loss_is_shown_as_it_is():
+    with pytest.raises(ZeroDivisionError), stage.watched([]):
+        1 / 0
+
+
+def test_a_stage_is_a_function_that_takes_a_path(tmp_path):
+    run = stage.start({"out": tmp_path / "out"}, [], ["stage.py"])
+    stage.finish(run, {}, {"a.txt": "a"})
+    assert stage.start({"out": str(tmp_path / "out")}, [], ["stage.py"]) is None

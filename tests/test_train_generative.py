@@ -10,6 +10,7 @@ from conftest import read, rows, write
 
 import classifier
 import train_generative
+import training
 
 
 @pytest.fixture
@@ -55,10 +56,29 @@ def test_it_learns_alike_in_microbatches_and_is_a_model_to_start_from(data, tiny
     assert tokenizer.model_max_length == classifier.load(str(tiny["llama"]))[1].model_max_length  # that of the model, not the block
 
 
+def test_it_goes_on_after_a_crash(data, tiny, tmp_path, monkeypatch):
+    def run(name):
+        train_generative.main(str(tiny["gpt2"]), str(data), str(tmp_path / name), block=32, save_minutes=0.0)
+        return (tmp_path / name / "model" / "model.safetensors").read_bytes()
+
+    whole, computed, gradients = run("whole"), [], training.gradients
+
+    def crash(*args):
+        if len(computed) == 3:
+            raise KeyboardInterrupt
+        computed.append(1)
+        return gradients(*args)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training, "gradients", crash)
+        run("crashed")
+    monkeypatch.setattr(training, "gradients", lambda *args: (computed.append(1), gradients(*args))[1])
+    assert run("crashed") == whole and len(computed) == len(read(tmp_path / "whole" / "curve.jsonl"))
+
+
 @pytest.mark.parametrize("family, flags, complaint", [
     ("bert", {}, "it is no causal language model"),
     ("llama", {"epochs": 0}, "--epochs=0: 1 or more is needed"),
-    ("llama", {"block": 1}, "--block=1: 2 or more is needed"),
 ])
 def test_refused(data, tiny, tmp_path, family, flags, complaint):
     with pytest.raises(SystemExit, match=complaint):

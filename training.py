@@ -56,7 +56,7 @@ def batches(lengths, size, generator=None):
 
 def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e-5, seed=0, microbatch=0,
           state=None, save_minutes=10.0, evals=0, evaluate=None, keep="last"):
-    """AdamW, linear warm-up over a quarter of the steps, linear decay, clipping at norm 1.
+    """AdamW, with the learning rate of `schedule`, clipping at norm 1.
 
     forward       index tensor (b,) -> the model's logits (b, 2) for those examples
     lengths       (N,) of the examples, so that a batch has similar ones
@@ -72,7 +72,6 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
     """
     size = min(microbatch or batch_size, math.ceil(batch_size / WORLD))
     steps = epochs * math.ceil(len(lengths) / batch_size)
-    warmup = max(1, steps // 4)  # long, since Adam's first steps are of full size however small the gradient
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, fused=True)
     curve, best = load_state(state, model, optimizer) if state and agreed(os.path.exists(state)) else ([], {})
     points = {round(steps * (i + 1) / evals) for i in range(evals)}
@@ -92,7 +91,7 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
             if state:
                 save_state(state, model, optimizer, curve, best)
             raise Diverged(f"loss {value}, norm of its gradient {float(norm)}, at step {step + 1} of {steps}", batch)
-        optimizer.param_groups[0]["lr"] = lr * min((step + 1) / warmup, (steps - step) / max(1, steps - warmup + 1))
+        optimizer.param_groups[0]["lr"] = lr * schedule(step, steps)
         optimizer.step()
         optimizer.zero_grad()
         curve.append({"step": step + 1, "loss": value, "lr": optimizer.param_groups[0]["lr"]})
@@ -110,6 +109,12 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
     if keep == "best":
         restore(model, best)
     return curve
+
+
+def schedule(step, steps):
+    """Share of the peak learning rate at a step, from 0 on: linear warm-up over a quarter of the steps, then linear decay."""
+    warmup = max(1, steps // 4)  # long, since Adam's first steps are of full size however small the gradient
+    return min((step + 1) / warmup, (steps - step) / max(1, steps - warmup + 1))
 
 
 class Diverged(ArithmeticError):

@@ -24,6 +24,8 @@ import stage
 import tasks
 from readers import same, uniform
 
+FROM_TRAIN = ("weak_train", "transfer")  # into what a dataset's training split is cut
+
 
 def main(
     task="",          # a public task, a file or folder, or OWNER/NAME of the hub
@@ -66,12 +68,11 @@ def main(
     if about.get("phrases"):
         attach_phrases(train)
     train, test = by_group(train, test)
-    parts = [[], [], test]  # a number drawn for its group decides where a row goes: all of a group stay together
-    cut = 2 if test else 3  # a file that has no test split of its own gives a third
-    for row in train:
-        parts[int(uniform(seed, row["group"]) * cut)].append(row)
-    splits = {name: sample(one_per_question(part, seed), most, seed) for name, part, most in zip(
-        ("weak_train", "transfer", "test"), parts, (max_train, max_train, max_test))}
+    splits = {**{name: [] for name in FROM_TRAIN}, "test": test}
+    places = [name for name in splits if not splits[name]]  # a file that has no test split of its own gives a third
+    for row in train:  # a number drawn for its group decides where a row goes: all of a group stay together
+        splits[places[int(uniform(seed, row["group"]) * len(places))]].append(row)
+    splits = {name: sample(one_per_question(rows, seed), max_test if name == "test" else max_train, seed) for name, rows in splits.items()}
     for name, rows in splits.items():
         if not rows:
             stage.refuse(f"{task}: nothing is left for {name}; more rows of both classes are needed")

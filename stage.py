@@ -125,7 +125,10 @@ def start(args, inputs, code, loss=None):
         lock.give(folder)
         print(f"up to date: {folder}")
         return None
-    versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "datasets", "numpy")}
+    try:
+        versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "datasets", "numpy")}
+    except importlib.metadata.PackageNotFoundError as error:
+        refuse(f"{error.name} is not installed; pip install -r requirements.txt")
     return {**run, "versions": {"python": platform.python_version(), **versions}, "machine": platform.platform(),
             "processes": int(os.environ.get("WORLD_SIZE", 1)), "started": time.time()}
 

@@ -1,4 +1,4 @@
-"""Tiny models and data, made on the spot: nothing is downloaded, and everything runs through the real command line."""
+"""Tiny models and data, made on the spot: nothing is downloaded. Stages run by their command line, in a process or `inside` this one."""
 
 import contextlib
 import importlib

@@ -155,7 +155,7 @@ def rates(title, model, ids, rounds):
         return classifier.forward(model, [ids[i] for i in batch], 0)
 
     def finetune():
-        training.train(model.train(), forward, lengths[:320], targets, xent, epochs=1, lr=1e-6)
+        training.train(model, forward, lengths[:320], targets, xent, epochs=1, lr=1e-6)
 
     @torch.no_grad()
     def predict():

@@ -1,9 +1,10 @@
 """A Hugging Face model as a two-class classifier: load, encode, batch, predict, finetune, save.
 
     model, tokenizer = load("openai-community/gpt2", label_words=[" no", " yes"])
-    finetune(model, tokenizer, texts, targets, loss)       # targets: (N, 2) soft labels
+    finetune(model, tokenizer, texts, targets, loss)       # targets: (N, 2) soft labels; loss: one of losses.py, say
     probs = predict(model, tokenizer, texts)               # (N, 2)
     save(model, tokenizer, "folder")                       # safetensors + tokenizer, for any tool
+    model, tokenizer = load("folder", head="keep")         # else with a new, untrained head
 
 Any model that transformers can load as a sequence classifier will do, by hub name or as a local folder. Under torchrun all
 processes share the work, and each returns the whole result. Copy this file and training.py, on which it builds, into a
@@ -148,7 +149,7 @@ def encode(tokenizer, texts):
     if not isinstance(texts[0], str):
         first, second = (tokenizer(list(side), truncation=True).input_ids for side in zip(*texts))
         return list(zip(first, second))
-    return tokenizer(texts, truncation=True).input_ids
+    return tokenizer(list(texts), truncation=True).input_ids
 
 
 def size(ids):
@@ -220,13 +221,10 @@ def finetune(model, tokenizer, texts, targets, loss, checkpointing=False, **reci
     """Trains model in place; `train` says how, and what the curve is that it returns.
 
     texts          N strings, or N pairs of strings of which one is right
-    targets        (N, 2) soft labels; one-hot for ground truth
-    loss           loss(logits (B, 2), targets (B, 2), step_frac) -> scalar, of the whole batch; step_frac: how far training has come
     checkpointing  saves memory: activations are computed again for the backward pass
     """
     if checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
-    model.train()
     ids = encode(tokenizer, texts)
     return train(model, lambda batch: forward(model, [ids[i] for i in batch], tokenizer.pad_token_id),
                  torch.tensor([size(i) for i in ids]), targets, loss, **recipe)

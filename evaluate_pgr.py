@@ -34,7 +34,7 @@ def main(
     if results:
         pairs, left_out = find_pairs(Path(results))
     elif weak and ceiling and students and out:
-        students = re.split(r"(?<=\.jsonl),", students)  # a folder's name may hold commas: conf:alpha=0.75,warmup=0.1
+        weak, ceiling, students = str(weak), str(ceiling), re.split(r"(?<=\.jsonl),", str(students))  # a folder's name may hold commas: conf:alpha=0.75,warmup=0.1
         names = {path: Path(path).parent.name if Path(path).stem == "predictions" else Path(path).stem
                  for path in [weak, ceiling, *students]}
         if len(set(names.values())) < len(names):

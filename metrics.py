@@ -3,8 +3,9 @@
 Predictions are p1, (S, n): the probability of class 1, over S seeds and n test examples; labels are (n,) of 0 and 1. Standard
 errors count the choice of test examples and, where there are several seeds, that of seeds. Copy this file into a project of your own:
 
-    right = np.stack([(p > 0.5) == label for p in (weak, ceiling, student)])    # p[None] of a single seed
-    recovered(right)["pgr"]
+    weak, ceiling, student = map(np.atleast_2d, (weak, ceiling, student))    # one seed's p1 may be (n,)
+    recovered(np.stack([(p > 0.5) == label for p in (weak, ceiling, student)]))    # {"pgr": 0.75, "pgr_low": ..., "pgr_high": ...}
+    describe(student, label), agreement(student, weak, label)
 """
 
 import numpy as np
@@ -92,7 +93,7 @@ def disagreement(p1, weak_p1, label, parts=5):
 
 
 def recovered(right, resamples=10_000, seed=0):
-    """PGR with a 95% interval, or None where the ceiling is not clearly above the floor.
+    """{"pgr", "pgr_low", "pgr_high"}, the 95% interval; None where the ceiling is not clearly above the floor, or an end is infinite.
 
     right  (3, S, n) bool: whether weak supervisor, ceiling and student are right, over S seeds and n test examples
 

@@ -62,6 +62,8 @@ def cli(main):
         sys.stdout = open(os.devnull, "w")
     try:
         main(**given)
+    except ModuleNotFoundError as error:
+        refuse(f"{error.name} is not installed; pip install -r requirements.txt")
     except BrokenPipeError:  # of who reads the output, `| head` say: nothing is wrong
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
@@ -102,7 +104,8 @@ def start(args, inputs, code, loss=None):
     done = _done(folder)
     found = [name for name in inputs if os.path.exists(args[name])]
     run = {"stage": Path(code[0]).stem,
-           "args": {name: value for name, value in args.items() if name not in found} | {"out": str(folder)},
+           "args": json.loads(json.dumps({name: value for name, value in args.items() if name not in found} | {"out": str(folder)},
+                                         default=lambda v: v.item() if hasattr(v, "item") else str(v))),
            "inputs": {name: fingerprint(args[name], done.get("inputs", {}).get(name)) for name in found},
            "code": hashlib.sha256(source.code_of(*code).encode()).hexdigest()}
     for name in found:
@@ -125,10 +128,7 @@ def start(args, inputs, code, loss=None):
         lock.give(folder)
         print(f"up to date: {folder}")
         return None
-    try:
-        versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "datasets", "numpy")}
-    except importlib.metadata.PackageNotFoundError as error:
-        refuse(f"{error.name} is not installed; pip install -r requirements.txt")
+    versions = {found.name: found.version for found in importlib.metadata.distributions() if found.name in ("torch", "transformers", "datasets", "numpy")}
     return {**run, "versions": {"python": platform.python_version(), **versions}, "machine": platform.platform(),
             "processes": int(os.environ.get("WORLD_SIZE", 1)), "started": time.time()}
 

@@ -64,7 +64,6 @@ def main(
 
     if checkpointing:
         net.activation_checkpointing_enable({"use_reentrant": False})
-    net.train()
     counts = (targets[:, 1:] >= 0).sum(1).float()  # (N,) tokens to predict
     with stage.watched([{"id": f"block {i}"} for i in range(len(tokens))]):
         curve = training.train(net, forward, torch.full((len(tokens),), block), counts, loss, epochs=epochs, batch_size=batch_size,

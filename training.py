@@ -1,6 +1,7 @@
 """One training step, exact on a laptop and on a cluster: the loss sees the whole batch, however it is computed.
 
-    curve = train(model, forward, lengths, targets, loss)    # forward: index tensor (b,) -> logits (b, 2)
+    model, x = model.to(DEVICE), x.to(DEVICE)
+    curve = train(model, lambda batch: model(x[batch]), torch.ones(N), targets, loss)    # x: (N, ...)
 
 A batch may be cut into microbatches and spread over processes (torchrun; `shard` for a model that does not fit on one GPU):
 the gradient is that of the whole batch on one device. This file knows nothing of texts or of any model, and needs torch
@@ -35,7 +36,7 @@ if DEVICE.type == "cuda":
 else:  # without these instructions bf16 products are emulated, several times slower than float32
     BF16 = any(torch.cpu.get_capabilities().get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
 BF16 = BF16 and os.environ.get("W2S_BF16") != "0"  # the tests compare float32
-if WORLD > 1:
+if WORLD > 1 and not dist.is_initialized():
     dist.init_process_group()  # NCCL between GPUs, gloo between CPUs
     atexit.register(dist.destroy_process_group)  # else its threads may abort a process that has done all its work
     dist.all_reduce(torch.zeros(1, device=DEVICE))  # connects now, before training takes the memory
@@ -58,11 +59,14 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
           state=None, save_minutes=10.0, evals=0, evaluate=None, keep="last"):
     """AdamW, with the learning rate of `schedule`, clipping at norm 1.
 
-    forward       index tensor (b,) -> the model's logits (b, 2) for those examples
-    lengths       (N,) of the examples, so that a batch has similar ones
+    model         on DEVICE, without dropout or batch norm: pieces of a batch may be computed one by one, and twice
+    forward       index tensor (b,), on the CPU -> the model's logits (b, 2), float32, for those examples
+    lengths       (N,) tensor: a batch has examples of similar length, and the progress bar counts it
+    targets       (N, 2) soft labels; one-hot for ground truth
+    loss          loss(logits (B, 2), targets (B, 2), step_frac) -> scalar, of the whole batch; step_frac: how far training has come
     seed          of the order of the examples
     microbatch    examples that a process computes at a time, 0 for all; changes memory and speed, not the result
-    state         file for the state of training, saved every save_minutes and gone on from if it is there
+    state         file for the state of training, saved every save_minutes and gone on from if it is there: one for each run
     evaluate      called with the step at `evals` points, evenly spread, the last at the end of training -> a dict for the curve
     keep          "last": the model ends as its last step left it; "best": as the point of the lowest "held_out_loss" did
 
@@ -77,6 +81,7 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
     points = {round(steps * (i + 1) / evals) for i in range(evals)}
     saved = time.monotonic()
     generator = torch.Generator().manual_seed(seed)
+    model.train()
     order = itertools.chain.from_iterable(batches(lengths, batch_size, generator) for _ in range(epochs))
     bar = progress(epochs * int(lengths.sum()), "train")
     for step, batch in enumerate(order):

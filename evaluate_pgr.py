@@ -20,6 +20,7 @@ import numpy as np
 
 import records
 import report
+import source
 import stage
 
 
@@ -46,7 +47,8 @@ def main(
     files = sorted({path for *_, found in pairs for runs in found.values() for run in runs for path in run})
     curves = [str(curve) for curve in map(report.curve_beside, files) if curve]
     sizes = {ceiling: size for _, ceiling, found in pairs if (size := parameters(Path(next(iter(found.values()))[0][1]).parent))}
-    run = stage.start({"out": out, "pairs": pairs, "sizes": sizes, "left_out": left_out, **{path: path for path in files + curves}}, inputs=files + curves,
+    outdated = [str(folder) for folder in sorted({Path(run[2]).parent for *_, found in pairs for runs in found.values() for run in runs}) if has_changed(folder)]
+    run = stage.start({"out": out, "pairs": pairs, "sizes": sizes, "left_out": left_out, "outdated": outdated, **{path: path for path in files + curves}}, inputs=files + curves,
                       code=[__file__, "report.py", "metrics.py", "figures.py"])
     if not run:
         return print("\n" + (Path(out) / "report.md").read_text(encoding="utf-8"), end="")
@@ -60,7 +62,9 @@ def main(
         table += "\n" + "".join(f"- Warning: left out: {folder} was trained on other labels or with other settings than the ceiling beside it, or "
                                 "with other settings or another version of its loss than the newest of its seeds; run it again, or remove it.\n"
                                 for folder in left_out)
-    text = json.dumps({**reports[0], "more_pairs": reports[1:]}, indent=1) + "\n"
+    if outdated:
+        table += "\n" + "".join(f"- Warning: {folder} was trained with its loss as it was in losses.py before the last edit; LOSSES=... trains it again.\n" for folder in outdated)
+    text = json.dumps({**reports[0], "more_pairs": reports[1:]}, indent=1, default=lambda value: value.item()) + "\n"
     pictures = {"pgr.png": figures.accuracy, "agreement.png": figures.imitation, "confidence.png": figures.confidence}
     if any("curve" in student for found in reports for student in found["students"]):
         pictures["curves.png"] = figures.curves
@@ -111,6 +115,16 @@ def teachers(begin, student):
     loss, _, via = student.partition("-via-")
     via = via.split(",") if via else []
     return [f"{begin}{name}_{loss}" + ("-via-" + ",".join(via[:i]) if i else "") for i, name in enumerate(via)]
+
+
+def has_changed(folder):
+    """Whether a student's loss is no longer what it was when it was trained."""
+    run = stage.run_of(folder)
+    loss = run.get("args", {}).get("loss")
+    try:
+        return bool(loss and "loss_source" in run) and run["loss_source"] != source.loss_source(source.parse_loss(loss)[0])
+    except SystemExit:  # it is not there any more
+        return True
 
 
 def recipe(folder):

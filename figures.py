@@ -101,7 +101,7 @@ def confidence(reports, path):
         right.axvline(0, color=GREY, lw=1, ls=":")
         right.set(xlabel="student's minus supervisor's confidence", ylabel="student right, where the two differ", ylim=(0, 1.02))
         right.legend(loc="lower right", fontsize=7.5)
-    save(figure, path, f"Bars: ± 1 standard error. ECE: expected calibration error.{hidden(reports)}")
+    save(figure, path, f"Bars: ± 1 standard error. ECE: expected calibration error. Dotted: perfect calibration; chance.{hidden(reports)}")
 
 
 def curves(reports, path):

@@ -1,5 +1,6 @@
 """A report: the numbers of weak and strong models and their students, from their predictions, and the tables that show them."""
 
+import numbers
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +140,8 @@ def tables(report):
     def over_xent(m):
         return number("over_xent", "+.3f")(m) + (f" ({m['over_xent_seeds']} seeds)" if "over_xent" in m and m["over_xent_seeds"] != m["seeds"] else "")
 
-    counted = "test examples" if report["seeds"] == 1 else "test examples and of seeds"
+    counted = ("test examples, not how training varies: of one seed small\ndifferences between losses mean little" if report["seeds"] == 1
+               else "test examples and of seeds")
     lines = [f"{report['weak']['name']} supervises {report['ceiling']['name']}: {setting(report)}.",
              f"± is one standard error; it and the 95% intervals count the choice of {counted}.",
              "Agreement with the weak supervisor: overall, where it is right, where it is wrong."]
@@ -156,10 +158,10 @@ def tables(report):
             lines += ["", f"Chain, {name}: " + " → ".join([f"{report['weak']['name']} {report['weak']['accuracy']:.3f}", *(
                 f"{link} {accuracy:.3f}" for link, (accuracy, _) in links), f"{report['ceiling']['name']} {m['accuracy']:.3f}"]) + "."]
 
-    lines += ["", "Confidence: its mean, the expected calibration error (10 bins), the Brier score; and of the test examples where student and "
-                  "supervisor differ, how often the student is right, where it is the more confident of the two and where the less.", ""]
+    lines += ["", "Mean confidence, expected calibration error (10 bins), Brier score; and, of the test examples where student and supervisor",
+              "differ, how often the student is right: where it is the more confident of the two, and where the less.", ""]
     # every number that metrics.describe returns but accuracy, which stands above
-    described = [key for key, value in report["weak"].items() if isinstance(value, float) and key != "accuracy" and not key.endswith(("_se", "_seeds"))]
+    described = [key for key, value in report["weak"].items() if isinstance(value, numbers.Real) and key != "accuracy" and not key.endswith(("_se", "_seeds"))]
     lines += table(models, {**{key: number(key) for key in described},
                             "right where surer": number("right_if_surer"), "right where less sure": number("right_if_less_sure")})
     stopped = [(name, m["curve"]) for name, m in models if "curve" in m]

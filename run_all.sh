@@ -10,7 +10,7 @@
 #                                                           ceiling on the task's texts first
 #   RESULTS=results/overfit bash run_all.sh ... --evals=8   evaluates during training, eight times
 #
-# Without them: SEEDS=0, LOSSES="xent conf", RESULTS=results, DATA=data.
+# Defaults: SEEDS=0, LOSSES="xent conf", RESULTS=results, DATA=data.
 # --max_train, --max_test and what names columns (--text, --label...) go to prepare_data.py, other flags to the training
 # stages: to both, or from WEAK_FLAGS, STRONG_FLAGS, PROBE_FLAGS, PROMPT_FLAGS, GENERATIVE_FLAGS and, for students on the way up,
 # CHAIN_FLAGS to one kind of them. The report is written to results/TASK, or RESULTS=elsewhere.
@@ -21,8 +21,8 @@ names=() prepare=() flags=() strong_flags=() asked=() tuned=() weak_recipe= stro
 for word in "$@"; do
   case $word in
     --help | -h) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}"; exit ;;
-    --seed=* | --out=* | --train=* | --test=* | --task=* | --model=* | --labels=* | --loss=* | --weak=*)
-      echo "run_all.sh: ${word%%=*} is set for each stage here; seeds and losses are given as SEEDS and LOSSES" >&2; exit 1 ;;
+    --seed=* | --seeds=* | --losses=* | --results=* | --data=* | --out=* | --train=* | --test=* | --task=* | --model=* | --labels=* | --loss=* | --weak=*)
+      echo "run_all.sh: ${word%%=*} is set for each stage here; before bash stand SEEDS=, LOSSES=, RESULTS=, DATA=" >&2; exit 1 ;;
     --max_train=* | --max_test=* | --text=* | --label=* | --choices=* | --group=* | --config=*) prepare+=("$word") ;;
     --evals=* | --keep=* | --save_model*) strong_flags+=("$word") ;;
     --max_tokens=* | --fsdp*) flags+=("$word") asked+=("$word") ;;
@@ -70,6 +70,10 @@ ask() {  # SHOTS LABELS NAME: prompts $model
     ${asked[@]+"${asked[@]}"} ${PROMPT_FLAGS:-} --out="$out/$weak-to-${strong}_$3"
 }
 
+python "$here/source.py" ${LOSSES:-xent conf}  # a slip there is found before anything is trained
+for seed in ${SEEDS:-0}; do
+  case $seed in *[!0-9]*) echo "run_all.sh: SEEDS=\"${SEEDS}\": whole numbers are needed, with spaces between them" >&2; exit 1 ;; esac
+done
 stage prepare_data.py "${names[2]}" ${prepare[@]+"${prepare[@]}"} --out="$data"
 for seed in ${SEEDS:-0}; do
   out=$results/seed$seed model=${names[1]} strong=$(basename "${names[1]}")

@@ -1,5 +1,6 @@
 """Which code decides a result: a rerun waits for what an edit changed and for nothing else. Reads sources, imports nothing.
 
+    python source.py conf:alpha=0.75             # refuses what losses.py does not have, before anything is trained
     code_of("train_weak.py", "classifier.py")    # their code without comments, docstrings and layout
     loss_source("conf")                          # of losses.py that loss, with what it calls
 """
@@ -8,6 +9,7 @@ import ast
 import difflib
 import functools
 import json
+import sys
 from pathlib import Path
 
 from records import refuse
@@ -37,6 +39,8 @@ def parse_loss(spec):
     name, _, rest = spec.partition(":")
     loss = ast.parse(loss_source(name)).body[0]  # the loss itself, if it is an ordinary function
     known = [arg.arg for arg in loss.args.args[3:] + loss.args.kwonlyargs] if isinstance(loss, ast.FunctionDef) else None
+    if known is not None and not loss.args.vararg and len(loss.args.args) - len(loss.args.defaults) < 3:
+        refuse(f"losses.py: {name} must take logits, weak_probs, step_frac and then its own parameters")
     parameters = {}
     for part in filter(None, rest.split(",")):
         key, _, value = part.partition("=")
@@ -62,7 +66,7 @@ def loss_source(name):
     losses = {key.value: value for key, value in zip(table.keys, table.values)}
     if name not in losses:
         near = difflib.get_close_matches(name, losses, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = f'. It defines {name}: add "{name}": {name} to LOSSES' if name in top else f"; did you mean {near[0]}?" if near else ""
         refuse(f"unknown loss {name}; losses.py has {', '.join(losses)}{hint}")
     todo, used = [losses[name]], []
     while todo:
@@ -86,3 +90,8 @@ def _statements(tree):
         for name in bound:
             top.setdefault(name, []).append(node)
     return top
+
+
+if __name__ == "__main__":
+    for spec in sys.argv[1:]:
+        parse_loss(spec)

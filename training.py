@@ -166,6 +166,8 @@ def gradients(model, forward, batch, targets, loss, step_frac, size):
     if WORLD > 1:
         dist.all_reduce(logits)
     value = loss(logits.requires_grad_(), targets[batch].to(DEVICE), step_frac)
+    if not (isinstance(value, torch.Tensor) and value.shape == () and value.requires_grad):
+        raise TypeError(f"the loss gave {getattr(value, 'shape', value)}, not a scalar with gradient: is .mean() missing, or return?")
     slopes, = torch.autograd.grad(value, logits)  # (B, 2)
     value = value.item()  # here, where a GPU has the backward pass still to come, it need not run dry for it
     _, size = fitting(second_pass, size, model)
@@ -283,4 +285,4 @@ def progress(total, what, unit=" tokens"):
     every = 0.5 if sys.stderr.isatty() else 30
     return tqdm(total=total, desc=what, unit=unit, unit_scale=True, mininterval=every, maxinterval=every, delay=1,
                 disable=RANK > 0 or not what,
-                bar_format="{desc}: {percentage:3.0f}% |{bar:20}| {rate_fmt}, {remaining} left{postfix}")
+                bar_format="{desc}: {percentage:3.0f}%{postfix}, {rate_fmt}, {remaining} left")

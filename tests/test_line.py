@@ -100,6 +100,7 @@ def test_a_rerun_does_only_what_an_edit_changed(line):
     edit(line.here / "classifier.py", "import os\n", "import os  # a remark\n\n")
     assert ran(line()) == []
     edit(line.here / "losses.py", "a * harden", "0.3 * a * harden")
+    assert line("xent").count("was trained with its loss as it was in losses.py before the last edit") == 2  # conf, conf:alpha=0
     assert ran(line("xent conf")) == ["tiny-bert-to-tiny-llama_conf", "reviews"]
 
 

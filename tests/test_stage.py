@@ -21,13 +21,15 @@ TRAIN = ["train_strong.py", "--model=m", "--labels=l", "--test=t", "--out=o"]
     (TRAIN + ["spare"], "unknown flag spare"),
     (TRAIN[:-1], "--out is missing"),
     (TRAIN[:1] + ["m", *TRAIN[2:], "--lr"], "--lr=: a number is needed"),
-    (["run_all.sh", "a", "b", "c", "--seed=1"], "seeds and losses are given as SEEDS and LOSSES"),
+    (["run_all.sh", "a", "b", "c", "--seed=1"], "before bash stand SEEDS=, LOSSES="),
+    (["source.py", "xent", "cnof"], "unknown loss cnof; losses.py has xent, conf"),
+    (["run_all.sh", "a", "b", "c", "--losses=mine"], "before bash stand SEEDS=, LOSSES="),
     (["run_all.sh", "a", "b"], "three names are needed"),
     (["run_all.sh", "a", "b", "x/.."], "gives the results no name"),
     (["label_weak.py", "--model=1e3", "--data=d", "--out=o"], "cannot read d: No such file or directory"),
 ])
 def test_bad_flags_are_refused_before_any_work(flags, complaint):
-    status, _, error = (command if flags[0].endswith(".sh") else inside)(*flags, ok=False)
+    status, _, error = (command if flags[0] in ("run_all.sh", "source.py") else inside)(*flags, ok=False)
     assert status != 0 and complaint in error and error.count("\n") == 1
 
 
@@ -103,6 +105,12 @@ def test_of_the_losses_only_the_one_used_and_what_it_calls_counts(tmp_path, monk
     assert changed() == ["xent", "conf", "bootstrap"]
     edit(here / "losses.py", '"xent": xent', '"xent": xent, "mine": lambda *batch: conf(*batch, alpha=0.1)')
     assert "alpha=0.1" in source.loss_source("mine") and "def harden" in source.loss_source("mine")
+    edit(here / "losses.py", "LOSSES = {", "def mean(logits, weak_probs, eps=0.1):\n    pass\n\n\nLOSSES = {")
+    with pytest.raises(SystemExit, match='It defines mean: add "mean": mean to LOSSES'):
+        source.loss_source("mean")
+    edit(here / "losses.py", '"xent": xent', '"mean": mean, "xent": xent')
+    with pytest.raises(SystemExit, match="mean must take logits, weak_probs, step_frac and then its own parameters"):
+        source.parse_loss("mean:eps=0.2")
     edit(here / "losses.py", "LOSSES = {", "xent = torch.no_grad()(xent)\nLOSSES = {")
     assert "def xent" in source.loss_source("xent") and "no_grad" in source.loss_source("xent")  # bound twice: both count
 

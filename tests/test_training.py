@@ -276,3 +276,10 @@ def test_pieces_of_all_processes_are_the_batch(monkeypatch):
                 found.append(training.pieces(n, size))
             assert sorted(torch.cat(sum(map(list, found), [])).tolist()) == list(range(n))
             assert len({len(cut) for cut in found}) == 1 and max(len(piece) for cut in found for piece in cut) <= size
+
+
+@pytest.mark.parametrize("value", [lambda logits: logits.sum(1), lambda logits: None, lambda logits: 0.5, lambda logits: logits.sum().detach()])
+def test_a_loss_that_gives_no_scalar_with_gradient_is_named(value):
+    net = torch.nn.Linear(3, 2)
+    with pytest.raises(TypeError, match="not a scalar with gradient: is .mean"):
+        training.train(net, lambda batch: net(torch.ones(len(batch), 3)), torch.ones(8), torch.eye(2)[[0, 1] * 4], lambda logits, *_: value(logits))

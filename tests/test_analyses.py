@@ -7,7 +7,7 @@ import re
 import pytest
 from conftest import inside, line_inside, read, rows, write
 
-import evaluate_pgr
+import pairs
 import probe
 
 
@@ -68,8 +68,8 @@ def test_a_chain_passes_its_labels_on(analyses):
 
 
 def test_the_folders_of_a_chain_of_four():
-    assert evaluate_pgr.teachers("a-to-", "conf:alpha=0.5-via-b,c") == ["a-to-b_conf:alpha=0.5", "a-to-c_conf:alpha=0.5-via-b"]
-    assert evaluate_pgr.teachers("a-to-", "xent") == []
+    assert pairs.teachers("a-to-", "conf:alpha=0.5-via-b,c") == ["a-to-b_conf:alpha=0.5", "a-to-c_conf:alpha=0.5-via-b"]
+    assert pairs.teachers("a-to-", "xent") == []
 
 
 def test_evaluations_during_training(analyses):

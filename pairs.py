@@ -1,0 +1,104 @@
+"""Which students of a results folder belong to which weak supervisor and strong ceiling, and whether they may still be compared.
+
+    found, left_out = pairs.find(Path("results/sciq"))
+
+A student is left out where its run.json tells of other labels, settings or code than those beside it: left over from an earlier
+run, say. Folders without a run.json, from elsewhere, are taken as they are.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import source
+import stage
+
+
+def find(results):
+    """[[weak name, ceiling name, {student: [[weak, ceiling, student, *chain] prediction files, a list a seed]}], ...], and the
+    folders of students that are left out."""
+    pairs, left_out = {}, []
+    for path in sorted(results.glob("seed*/*-to-*_*/predictions.jsonl")):
+        student, seed = path.parent, path.parent.parent
+        if not re.fullmatch(r"seed\d+", seed.name):
+            continue  # a copy, say
+        weaks, ceilings = ([file.parent.name.removeprefix(role) for file in sorted(seed.glob(f"{role}*/predictions.jsonl"))] for role in ("weak_", "ceiling_"))
+        named = [(weak, ceiling) for weak in weaks for ceiling in ceilings if student.name.startswith(f"{weak}-to-{ceiling}_")]
+        if named:
+            names = max(named, key=lambda names: len("".join(names)))  # of m and m_v2 the longer
+            weak, ceiling = seed / f"weak_{names[0]}", seed / f"ceiling_{names[1]}"
+            name = student.name.removeprefix("-to-".join(names) + "_")
+            links = [seed / link for link in teachers(f"{names[0]}-to-", name)]
+            taught = zip([weak, *links], [*links, student])  # each by the one before it
+            if differs(student, ceiling) or any(stale(*both, weak, ceiling) for both in taught):
+                left_out.append(str(student))
+            else:
+                chain = links if all((link / "predictions.jsonl").exists() for link in links) else []
+                files = [str(folder / "predictions.jsonl") for folder in (weak, ceiling, student, *chain)]
+                pairs.setdefault(names, {}).setdefault(name, []).append(files)
+    for students in pairs.values():
+        for name, runs in students.items():
+            recipes = {files[2]: [recipe(Path(file).parent) for file in files[:3]] for files in runs}
+            newest = recipes[max(recipes, key=os.path.getmtime)]
+            left_out += [str(Path(file).parent) for file, found in recipes.items() if found != newest]
+            students[name] = [files for files in runs if recipes[files[2]] == newest]
+    if not pairs:
+        stage.refuse(f"{results}: no student found with its weak supervisor and ceiling beside it; run_all.sh makes them" + "".join(
+            f"; {folder} was trained on other labels or with other settings" for folder in left_out[:1]))
+    return [[*names, dict(sorted(students.items(), key=lambda item: (item[0] != "xent", item[0] != "conf", item[0])))]
+            for names, students in sorted(pairs.items())], left_out
+
+
+def teachers(begin, student):
+    """The folders of the models between in a chain: begin "a-to-", student "xent-via-b,c" -> a-to-b_xent, a-to-c_xent-via-b."""
+    loss, _, via = student.partition("-via-")
+    via = via.split(",") if via else []
+    return [f"{begin}{name}_{loss}" + ("-via-" + ",".join(via[:i]) if i else "") for i, name in enumerate(via)]
+
+
+def has_changed(folder):
+    """Whether a student's loss is no longer what it was when it was trained."""
+    run = stage.run_of(folder)
+    loss = run.get("args", {}).get("loss")
+    try:
+        return bool(loss and "loss_source" in run) and run["loss_source"] != source.loss_source(source.parse_loss(loss)[0])
+    except SystemExit:  # it is not there any more
+        return True
+
+
+def recipe(folder):
+    """What must be alike in the runs of all seeds: settings, code, and the loss as it was then."""
+    run = stage.run_of(folder)
+    return {key: value for key, value in run.get("args", {}).items() if key not in ("seed", *stage.HOW)}, run.get("code"), run.get("loss_source")
+
+
+def stale(teacher, pupil, first, ceiling):
+    """Whether a pupil learned from other labels than its teacher gives today, or these are of an earlier model of the teacher's."""
+    labels = teacher.with_name("labels_" + teacher.name.removeprefix("weak_" * (teacher == first)))
+    run = stage.run_of(pupil)
+    used, truth = (its.get("inputs", {}).get("labels", {}).get("sha256") for its in (run, stage.run_of(ceiling)))
+    if not used or used == truth and run.get("stage") == "prompt_strong":  # shots may have ground truth
+        return False
+    made_by = stage.run_of(labels).get("inputs", {}).get("model")
+    changed = made_by and (teacher / "model").exists() and stage.fingerprint(teacher / "model", made_by)["sha256"] != made_by["sha256"]
+    return bool(changed) or used != stage.fingerprint(labels / "labels.jsonl")["sha256"]
+
+
+def differs(student, ceiling):
+    """Whether a student's run.json tells of other code, inputs or settings than the ceiling's: the two may differ in nothing but
+    labels and loss. One that is probed or prompted beside a finetuned ceiling must have its model and its test data."""
+    ours, theirs = stage.run_of(student), stage.run_of(ceiling)
+    if not {"args", "inputs"} <= ours.keys() & theirs.keys():
+        return False  # predictions that come from elsewhere
+    mine, its = ({**run["args"], **{key: given["sha256"] for key, given in run["inputs"].items()}, "code": run.get("code")} for run in (ours, theirs))
+    if ours.get("stage") == "prompt_strong" or ours["args"].get("linear_probe") and not theirs["args"].get("linear_probe"):
+        first = student.with_name(student.name.removesuffix("-then-probe"))
+        if first != student:
+            its["model"] = stage.fingerprint(first / "model", ours["inputs"].get("model"))["sha256"]
+        return any(mine.get(key) != its.get(key) for key in ("model", "test", "task"))
+    return any(mine.get(key) != its.get(key) for key in (mine.keys() | its.keys()) - {"loss", "labels", "weak", *stage.HOW})
+
+
+def parameters(folder):
+    """How many weights the model of a run has; 0 where it does not say so, or was tuned on the topic first."""
+    return 0 if folder.name.endswith("-generative") else stage.run_of(folder).get("metrics", {}).get("parameters", 0)

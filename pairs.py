@@ -61,7 +61,7 @@ def has_changed(folder):
     run = stage.run_of(folder)
     loss = run.get("args", {}).get("loss")
     try:
-        return bool(loss and "loss_source" in run) and run["loss_source"] != source.loss_source(source.parse_loss(loss)[0])
+        return bool(loss and "loss_source" in run) and run["loss_source"] != source.loss_source(loss.partition(":")[0])
     except SystemExit:  # it is not there any more
         return True
 

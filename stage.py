@@ -103,14 +103,14 @@ def start(args, inputs, code, loss=None):
     folder = Path(args["out"])
     done = _done(folder)
     found = [name for name in inputs if os.path.exists(args[name])]
+    for name in found:
+        if Path(args[name]).is_fifo():
+            refuse(f"--{name}={args[name]}: a file is needed, not a pipe, for its content decides what is up to date")
     run = {"stage": Path(code[0]).stem,
            "args": json.loads(json.dumps({name: value for name, value in args.items() if name not in found} | {"out": str(folder)},
                                          default=lambda v: v.item() if hasattr(v, "item") else str(v))),
            "inputs": {name: fingerprint(args[name], done.get("inputs", {}).get(name)) for name in found},
            "code": hashlib.sha256(source.code_of(*code).encode()).hexdigest()}
-    for name in found:
-        if Path(args[name]).is_fifo():
-            refuse(f"--{name}={args[name]}: a file is needed, not a pipe, for its content decides what is up to date")
     if loss:
         run["loss_source"] = source.loss_source(source.parse_loss(loss)[0])
 

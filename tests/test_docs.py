@@ -7,6 +7,7 @@ import re
 import runpy
 import shutil
 import sys
+from pathlib import Path
 
 import datasets
 import pytest
@@ -71,7 +72,7 @@ def pictures(tiny, tmp_path_factory):
         patch.setattr(metrics, "recovered", functools.partial(metrics.recovered, resamples=200))
         patch.setattr(benchmark, "SMOLLM", stage.CACHE / "SmolLM2-135M")
         patch.setattr(benchmark, "starts", lambda scratch: {})
-        patch.setattr(benchmark, "product", lambda dtype, at_least=0: 1e11)
+        patch.setattr(benchmark, "product", lambda dtype: 1e11)
         patch.setattr(concurrent.futures, "ProcessPoolExecutor", lambda *_: concurrent.futures.ThreadPoolExecutor(1))
         for document, text in TEXTS.items():
             for language, code, command, picture in PARTS.findall(text):
@@ -101,13 +102,13 @@ def perform(commands):
             assert words[-1:] == ["requirements.txt"]
         elif script == "benchmark.py":
             inside(script, "--rounds=1", "--demo=false")
-        elif script != "-m" and not (ROOT / stage.Path(script).name).exists():  # in demo/
+        elif script != "-m" and not (ROOT / Path(script).name).exists():  # in demo/
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(sys, "argv", argv)
                 runpy.run_path(script, run_name="__main__")
         elif script != "-m" and reports.get(argv[-1], i) == i:
             inside(*argv)
-            made |= {path.name for path in stage.Path(argv[-1].split("=")[-1]).glob("*.png")}
+            made |= {path.name for path in Path(argv[-1].split("=")[-1]).glob("*.png")}
     return made
 
 

@@ -60,11 +60,11 @@ def imitation(reports, path):
     figure, panels = grid(reports, 1, [1.3 + 0.32 * (len(report["students"]) + 1) for report in reports], pad=22)
     for (panel,), report in zip(panels, reports):
         models = [*report["students"], report["ceiling"]]
-        for key, colour, marker, text in (("agreement_weak_right", WEAK, "o", "where the supervisor is right"),
-                                          ("agreement_weak_wrong", STUDENT, "X", "where it is wrong")):
+        for key, marker, text in (("agreement_weak_right", "o", "where the supervisor is right"), ("agreement_weak_wrong", "X", "where it is wrong")):
             share, se = (np.array([m[name] for m in models], float) for name in (key, f"{key}_se"))  # nan where the supervisor is never wrong
-            panel.errorbar(share, range(len(models)), xerr=se, fmt=marker, color=colour, capsize=3, label=text)
-            panel.axvline(share[-1], color=colour, ls=":", lw=1)
+            panel.errorbar(share[:-1], range(len(models) - 1), xerr=se[:-1], fmt=marker, color=STUDENT, capsize=3, label=text)
+            panel.errorbar(share[-1], len(models) - 1, xerr=se[-1], fmt=marker, color=CEILING, capsize=3)
+            panel.axvline(share[-1], color=CEILING, ls=":", lw=1)
         rows_of(panel, [named(m, report) for m in report["students"]] + ["strong ceiling"])
         panel.set_xlim(0, 1.02)
     panels[-1, 0].set_xlabel("agreement with the weak supervisor")
@@ -107,7 +107,7 @@ def confidence(reports, path):
 def curves(reports, path):
     """curves.png: does training on weak labels overfit to the supervisor's errors?"""
     reports = [report for report in reports if any("curve" in m for m in report["students"])]
-    figure, panels = grid(reports, 3, [3.0] * len(reports), width=10.0)
+    figure, panels = grid(reports, 3, [3.0] * len(reports), width=11.5)
     for row, report in zip(panels, reports):
         for m, colour, marker, name in [*shown(report, "curve"), (report["ceiling"], CEILING, "P", "strong ceiling")]:
             for panel, key in zip(row, ("accuracy", "agreement", "held_out_loss")):
@@ -116,9 +116,9 @@ def curves(reports, path):
                     panel.plot(step, mean, color=colour, marker=marker, ms=4, lw=1.2, label=name)
                     panel.fill_between(step, mean - se, mean + se, color=colour, alpha=0.15, lw=0)
         row[0].axhline(report["weak"]["accuracy"], color=WEAK, lw=1.2, label="weak supervisor")
-        row[0].legend(fontsize=7.5)
+        row[-1].legend(*row[0].get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(1, 1))
         row[0].set(xlabel="step", ylabel="test accuracy (ground truth)")
-        row[1].set(xlabel="step", ylabel="agreement with the supervisor, test")
+        row[1].set(xlabel="step", ylabel="agreement with supervisor, test")
         row[2].set(xlabel="step", ylabel="loss on held-out training labels")
     save(figure, path, f"Bands: ± 1 standard error, of test examples and seeds; of the loss: of seeds alone.{hidden(reports, 'curve')}")
 
@@ -136,7 +136,7 @@ def scaling(found, path):
         for i, (weak, (accuracy, points)) in enumerate(found[name]["supervisors"].items()):
             colour, marker = STYLES[i % len(STYLES)]
             line(points, color=colour, marker=marker, ls="-" if i < len(STYLES) else "--", label=f"students of {weak}")
-            panel.axhline(accuracy, color=colour, ls=":", lw=1.2, label=f"{weak} itself")
+            panel.axhline(accuracy, color=colour, ls=":", lw=1.2)
         panel.set(xscale="log", xlabel="student's size, parameters", title=f"student: {name}")
         sizes = sorted({point["size"] for point in found[name]["ceiling"]})
         panel.set_xticks(sizes, map(in_words, sizes))
@@ -146,4 +146,4 @@ def scaling(found, path):
     more = f" The first 3 students of {len(found)}." if len(found) > 3 else ""
     seeds = {point["seeds"] for name in names for point in found[name]["ceiling"]}
     seeds = " to ".join(map(str, sorted({min(seeds), max(seeds)})))
-    save(figure, path, f"Bars: ± 1 standard error, of test examples and of {seeds} seeds.{more}")
+    save(figure, path, f"Bars: ± 1 standard error, of test examples and of {seeds} seeds. Dotted: the supervisor itself.{more}")

@@ -60,8 +60,8 @@ def main(
     reports = [report.pair(*pair, label, p1) for pair in found]
     by_size = report.scaling(reports, sizes)
     table = "\n\n".join([*map(report.tables, reports), *report.scaling_tables(by_size)]) + "\n"
-    said = [f"left out: {folder} was trained on other labels or with other settings than the ceiling beside it, or with other settings or "
-            "another version of its loss than the newest of its seeds; run it again, or remove it." for folder in left_out]
+    said = [f"left out: {folder} was trained on other data or labels, or with other settings, than the ceiling beside it or the newest of the "
+            "seeds, or with another version of its loss; run it again, or remove it." for folder in left_out]
     said += [f"{folder} was trained with its loss as it was in losses.py before the last edit; LOSSES=... trains it again." for folder in outdated]
     if said:
         table += "\n" + "".join(map("- Warning: {}\n".format, said))

@@ -2,7 +2,7 @@
 
     found, left_out = pairs.find(Path("results/sciq"))
 
-A student is left out where its run.json tells of other labels, settings or code than those beside it: left over from an earlier
+A student is left out where its run.json tells of other data, settings or code than those beside it: left over from an earlier
 run, say. Folders without a run.json, from elsewhere, are taken as they are.
 """
 
@@ -36,15 +36,15 @@ def find(results):
                 chain = links if all((link / "predictions.jsonl").exists() for link in links) else []
                 files = [str(folder / "predictions.jsonl") for folder in (weak, ceiling, student, *chain)]
                 pairs.setdefault(names, {}).setdefault(name, []).append(files)
-    for students in pairs.values():
-        for name, runs in students.items():
-            recipes = {files[2]: [recipe(Path(file).parent) for file in files[:3]] for files in runs}
-            newest = recipes[max(recipes, key=os.path.getmtime)]
-            left_out += [str(Path(file).parent) for file, found in recipes.items() if found != newest]
-            students[name] = [files for files in runs if recipes[files[2]] == newest]
+    for names, students in pairs.items():
+        every = [files for runs in students.values() for files in runs]
+        alike = newest(every, 0, 2)  # weak supervisor and ceiling first: all students of a table are held against the same two
+        kept = {name: newest(runs, 2) for name, of in students.items() if (runs := [files for files in of if files in alike])}
+        left_out += [str(Path(files[2]).parent) for files in every if not any(files in runs for runs in kept.values())]
+        pairs[names] = kept
     if not pairs:
         stage.refuse(f"{results}: no student found with its weak supervisor and ceiling beside it; run_all.sh makes them" + "".join(
-            f"; {folder} was trained on other labels or with other settings" for folder in left_out[:1]))
+            f"; {folder} was trained on other data or labels, or with other settings" for folder in left_out[:1]))
     return [[*names, dict(sorted(students.items(), key=lambda item: (item[0] != "xent", item[0] != "conf", item[0])))]
             for names, students in sorted(pairs.items())], left_out
 
@@ -66,20 +66,35 @@ def has_changed(folder):
         return True
 
 
+def newest(runs, begin, end=None):
+    """Of runs, lists of files a seed, those of which the files from begin to end were made as the newest of them were."""
+    shown = [files[begin:end][:min(map(len, runs)) - begin] for files in runs]
+    made = [[recipe(Path(file).parent) for file in files] for files in shown]
+    ages = [max(map(os.path.getmtime, files)) for files in shown]
+    return [files for files, how in zip(runs, made) if how == made[ages.index(max(ages))]]
+
+
 def recipe(folder):
-    """What must be alike in the runs of all seeds: settings, code, and the loss as it was then."""
+    """What must be alike in the runs of all seeds: settings, code, the loss as it was then, and inputs that no seed makes for itself."""
     run = stage.run_of(folder)
-    return {key: value for key, value in run.get("args", {}).items() if key not in ("seed", *stage.HOW)}, run.get("code"), run.get("loss_source")
+    pupil, tuned = not folder.name.startswith(("weak_", "ceiling_")), folder.name.endswith("-generative")
+    own = ["weak"] + ["labels"] * pupil + ["model"] * (pupil or tuned)
+    given = {name: its["sha256"] for name, its in run.get("inputs", {}).items() if name not in own}
+    return {key: value for key, value in run.get("args", {}).items() if key not in ("seed", *stage.HOW)}, run.get("code"), run.get("loss_source"), given
 
 
 def stale(teacher, pupil, first, ceiling):
-    """Whether a pupil learned from other labels than its teacher gives today, or these are of an earlier model of the teacher's."""
+    """Whether a pupil learned from other labels than its teacher gives today, or these are of an earlier model of the teacher's, or
+    of other examples than the ceiling's."""
     labels = teacher.with_name("labels_" + teacher.name.removeprefix("weak_" * (teacher == first)))
     run = stage.run_of(pupil)
     used, truth = (its.get("inputs", {}).get("labels", {}).get("sha256") for its in (run, stage.run_of(ceiling)))
     if not used or used == truth and run.get("stage") == "prompt_strong":  # shots may have ground truth
         return False
-    made_by = stage.run_of(labels).get("inputs", {}).get("model")
+    given = stage.run_of(labels).get("inputs", {})
+    if truth and given.get("data", {}).get("sha256", truth) != truth:
+        return True  # labels of other examples than the ceiling's
+    made_by = given.get("model")
     changed = made_by and (teacher / "model").exists() and stage.fingerprint(teacher / "model", made_by)["sha256"] != made_by["sha256"]
     return bool(changed) or used != stage.fingerprint(labels / "labels.jsonl")["sha256"]
 

@@ -187,19 +187,56 @@ def test_warnings_say_what_means_nothing(tmp_path):
     assert "student one gives nearly one class only (100% class 1, in 1 of 1 seeds)" in warnings[1]
 
 
+def finished(folder, right, when, **run):
+    """A run in a results folder: predictions, and what its run.json says."""
+    path = predictions(folder / "predictions.jsonl", right, copies=20)
+    (folder / "run.json").write_text(json.dumps({"args": {}, "inputs": {}, "code": "c", **run}))
+    os.utime(path, (when, when))
+
+
+def left_out(printed):
+    return [re.search(r"seed\d/\S+", line)[0] for line in printed.splitlines() if "Warning: left out" in line]
+
+
 def test_seeds_of_other_settings_or_of_an_earlier_loss_are_not_pooled(tmp_path):
     for seed, (lr, loss) in enumerate([(1, "old"), (1, "new"), (2, "new"), (1, "new")]):
-        folder = tmp_path / "task" / f"seed{seed}"
         for name, right in {"weak_a": WEAK, "ceiling_b": CEILING, "a-to-b_conf": STUDENT}.items():
-            path = predictions(folder / name / "predictions.jsonl", right, copies=20)
-            run = {"args": {"lr": lr, "seed": seed}, "inputs": {}, "code": "c", "loss_source": loss if "conf" in name else "xent"}
-            (folder / name / "run.json").write_text(json.dumps(run))
-            os.utime(path, (seed, seed))
+            finished(tmp_path / "task" / f"seed{seed}" / name, right, seed, args={"lr": lr, "seed": seed}, loss_source=loss if "conf" in name else "xent")
     _, printed, _ = inside("evaluate_pgr.py", tmp_path / "task")
     report = json.loads((tmp_path / "task" / "report.json").read_text())
     assert report["students"][0]["seeds"] == 2
-    assert [re.search(r"seed\d", line)[0] for line in printed.splitlines() if "Warning: left out" in line] == ["seed0", "seed2"]
+    assert left_out(printed) == ["seed0/a-to-b_conf", "seed2/a-to-b_conf"]
     assert "another version of its loss" in (tmp_path / "task" / "report.md").read_text()
+
+
+@pytest.mark.parametrize("name, its", [("weak_a", "train"), ("ceiling_b", "labels"), ("ceiling_b", "model")])
+def test_seeds_of_other_data_are_not_pooled(tmp_path, name, its):
+    """Labels of supervisors and models tuned on the topic do differ from seed to seed; nothing else may."""
+    for seed in (0, 1):
+        folder = tmp_path / "task" / f"seed{seed}"
+        for run, right in {"weak_a": WEAK, "ceiling_b": CEILING, "ceiling_b-generative": CEILING, "a-to-b_xent": STUDENT, "a-to-b-generative_xent": STUDENT}.items():
+            other = seed if run == name else 0
+            inputs = {its: {"sha256": f"{other}"}} if not run.endswith("xent") else {its: {"sha256": f"{seed}"}} if its == "model" else {}
+            finished(folder / run, right, seed, inputs=inputs if "generative" not in run else {"model": {"sha256": f"{seed}"}})
+    _, printed, _ = inside("evaluate_pgr.py", tmp_path / "task")
+    report = json.loads((tmp_path / "task" / "report.json").read_text())
+    assert report["seeds"] == 1 and report["students"][0]["seeds"] == 1 and left_out(printed)[0] == "seed0/a-to-b_xent"
+    if name != "weak_a":
+        assert report["more_pairs"][0]["seeds"] == 2 and len(left_out(printed)) == 1
+
+
+def test_all_students_of_a_table_are_held_against_the_same_two(tmp_path):
+    """Three seeds of xent, then another learning rate for one seed of conf, which trains its supervisor and ceiling again."""
+    for seed in range(3):
+        folder, lr = tmp_path / "task" / f"seed{seed}", 2 if seed == 0 else 1
+        for name, right in {"weak_a": WEAK, "ceiling_b": CEILING}.items():
+            finished(folder / name, right, 9 if seed == 0 else seed, args={"lr": lr})
+        finished(folder / "a-to-b_xent", STUDENT, seed, args={"lr": 1})
+    finished(tmp_path / "task" / "seed0" / "a-to-b_conf", STUDENT, 9, args={"lr": 2})
+    _, printed, _ = inside("evaluate_pgr.py", tmp_path / "task")
+    report = json.loads((tmp_path / "task" / "report.json").read_text())
+    assert report["seeds"] == 1 and [m["name"] for m in report["students"]] == ["conf"]
+    assert left_out(printed) == [f"seed{seed}/a-to-b_xent" for seed in range(3)]
 
 
 def test_where_training_could_stop(tmp_path):

@@ -51,6 +51,8 @@ def fetching(name):
     """Around the loading of a model or dataset: a failure becomes one line that says what could not be had."""
     try:
         yield
+    except NameError:
+        raise  # a slip in the code, not of the hub
     except Exception as error:  # the libraries raise a dozen kinds
         if type(error).__name__ == "OutOfMemoryError":
             raise  # stage.cli says what helps

@@ -67,7 +67,11 @@ def main(
                      + "--list shows the public tasks; or give a file, a folder or OWNER/NAME of the hub")
     if about.get("phrases"):
         attach_phrases(train)
+    read = len(train) + len(test)
     train, test = by_group(train, test)
+    groups = collections.Counter(row["group"] for row in train + test)
+    print(f"{read} rows, {groups.total()} of use; those that share a text or --group stay together: {len(groups)} groups, "
+          f"the largest of {max(groups.values(), default=0)}")
     splits = {**{name: [] for name in FROM_TRAIN}, "test": test}
     places = [name for name in splits if not splits[name]]  # a file that has no test split of its own gives a third
     for row in train:  # a number drawn for its group decides where a row goes: all of a group stay together
@@ -75,7 +79,7 @@ def main(
     splits = {name: sample(one_per_question(rows, seed), max_test if name == "test" else max_train, seed) for name, rows in splits.items()}
     for name, rows in splits.items():
         if not rows:
-            stage.refuse(f"{task}: nothing is left for {name}; more rows of both classes are needed")
+            stage.refuse(f"{task}: nothing is left for {name}; more rows of both classes are needed, or more groups, which stay together")
 
     counts = {name: len(rows) for name, rows in splits.items()}
     facts = {key: about[key] for key in ("name", "source", "licence", "label_words") if key in about}

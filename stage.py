@@ -100,6 +100,7 @@ def start(args, inputs, code, loss=None):
             refuse(f"--{name}={args[name]}: {LEAST[name]} or more is needed")
     if not 0 < args.get("lr", 1) < float("inf"):
         refuse(f"--lr={args['lr']}: a number above 0 is needed")
+    lock.give()  # what a stage before it in this process was refused or stopped over
     folder = Path(args["out"])
     done = _done(folder)
     found = [name for name in inputs if os.path.exists(args[name])]

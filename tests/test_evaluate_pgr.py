@@ -102,6 +102,7 @@ def test_a_swap_of_roles_is_another_report(tmp_path):
 def test_a_student_of_other_labels_or_settings_is_left_out(tmp_path):
     seed = tmp_path / "task" / "seed0"
     sha = stage.fingerprint(write(seed / "labels_a" / "labels.jsonl", [{}]))["sha256"]
+    write(seed / "labels_a" / "run.json", [{"inputs": {"data": {"sha256": "truth"}}}])
     for name, right, lr, labels, model, code in [
             ("weak_a", WEAK, 1, "", "small", "c"), ("ceiling_b", CEILING, 1, "truth", "big", "c"),
             ("a-to-b_good", STUDENT, 1, sha, "big", "c"), ("a-to-b_other-lr", STUDENT, 2, sha, "big", "c"),
@@ -115,6 +116,8 @@ def test_a_student_of_other_labels_or_settings_is_left_out(tmp_path):
     report = json.loads((tmp_path / "task" / "report.json").read_text())
     assert [(student["name"], student["seeds"]) for student in report["students"]] == [("good", 1)]  # a copy of a seed is none
     assert printed.count("left out") == 4
+    write(seed / "labels_a" / "run.json", [{"inputs": {"data": {"sha256": "other examples"}}}])
+    assert "good was trained on other data" in inside("evaluate_pgr.py", tmp_path / "task", ok=False)[2]
 
 
 def test_folders_of_losses_with_parameters_can_be_named(tmp_path):

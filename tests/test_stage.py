@@ -179,6 +179,14 @@ def test_a_dead_owner_s_lock_is_taken_over(tmp_path):
     first.communicate(), third.communicate()
 
 
+def test_a_stage_that_was_stopped_holds_nobody_up(tmp_path):
+    """In a notebook, or a sweep that goes on after a refusal."""
+    stage.start({"out": str(tmp_path / "stopped")}, [], ["stage.py"])
+    assert (tmp_path / "stopped" / ".lock").exists()
+    stage.finish(stage.start({"out": str(tmp_path / "next")}, [], ["stage.py"]), {}, {})
+    assert not (tmp_path / "stopped").exists()
+
+
 def test_the_processes_of_a_launch_work_together(tmp_path):
     launch = {"MASTER_PORT": "1", "TORCHELASTIC_RUN_ID": "a"}
     second = held(tmp_path / "run", RANK="1", **launch)  # waits for its first process

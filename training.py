@@ -5,7 +5,7 @@
 
 A batch may be cut into microbatches and spread over processes (torchrun; `shard` for a model that does not fit on one GPU):
 the gradient is that of the whole batch on one device. This file knows nothing of texts or of any model, and needs torch
-and tqdm alone.
+and tqdm alone. On a GPU its import makes torch deterministic, and lets it use tf32.
 """
 
 import atexit

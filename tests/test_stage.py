@@ -1,5 +1,7 @@
 """Flags, and what makes a run up to date."""
 
+import importlib
+import inspect
 import json
 import os
 import shutil
@@ -208,6 +210,11 @@ def test_an_input_that_changes_under_the_work_is_noticed(tmp_path):
 def test_an_error_of_one_s_own_loss_is_shown_as_it_is():
     with pytest.raises(ZeroDivisionError), stage.watched([]):
         1 / 0
+
+
+def test_flags_that_supervisor_and_student_share_have_one_default():
+    weak, strong = (inspect.signature(importlib.import_module(name).main).parameters for name in ("train_weak", "train_strong"))
+    assert set(weak) - set(strong) == {"train"} and all(weak[name].default == strong[name].default for name in set(weak) - {"train"})
 
 
 def test_a_stage_is_a_function_that_takes_a_path(tmp_path):

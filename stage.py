@@ -63,7 +63,7 @@ def cli(main):
     try:
         main(**given)
     except ModuleNotFoundError as error:
-        refuse(f"{error.name} is not installed; pip install -r requirements.txt")
+        refuse(f"{error.name} is not installed; pip install -r requirements.txt has what this project needs")
     except BrokenPipeError:  # of who reads the output, `| head` say: nothing is wrong
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:

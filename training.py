@@ -61,7 +61,7 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
 
     model         on DEVICE, without dropout or batch norm: pieces of a batch may be computed one by one, and twice
     forward       index tensor (b,), on the CPU -> the model's logits (b, 2), float32, for those examples
-    lengths       (N,) tensor: a batch has examples of similar length, and the progress bar counts it
+    lengths       (N,) tensor, tokens: a batch has examples of similar length, and the progress bar counts them; if all are 1, examples
     targets       (N, 2) soft labels; one-hot for ground truth
     loss          loss(logits (B, 2), targets (B, 2), step_frac) -> scalar, of the whole batch; step_frac: how far training has come
     seed          of the order of the examples
@@ -83,7 +83,7 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
     generator = torch.Generator().manual_seed(seed)
     model.train()
     order = itertools.chain.from_iterable(batches(lengths, batch_size, generator) for _ in range(epochs))
-    bar = progress(epochs * int(lengths.sum()), "train")
+    bar = progress(epochs * int(lengths.sum()), "train", " tokens" if lengths.max() > 1 else " examples")
     for step, batch in enumerate(order):
         tokens = int(lengths[batch].sum())
         if step < len(curve):
@@ -281,7 +281,7 @@ def is_sharded(model):
 
 
 def progress(total, what, unit=" tokens"):
-    """A bar that counts tokens; in a log file it speaks up twice a minute."""
+    """A bar that counts units; in a log file it speaks up twice a minute."""
     every = 0.5 if sys.stderr.isatty() else 30
     return tqdm(total=total, desc=what, unit=unit, unit_scale=True, mininterval=every, maxinterval=every, delay=1,
                 disable=RANK > 0 or not what,

@@ -283,3 +283,10 @@ def test_a_loss_that_gives_no_scalar_with_gradient_is_named(value):
     net = torch.nn.Linear(3, 2)
     with pytest.raises(TypeError, match="not a scalar with gradient: is .mean"):
         training.train(net, lambda batch: net(torch.ones(len(batch), 3)), torch.ones(8), torch.eye(2)[[0, 1] * 4], lambda logits, *_: value(logits))
+
+
+@pytest.mark.parametrize("lengths, unit", [([1, 3], " tokens"), ([1, 1], " examples")])
+def test_the_bar_counts_what_it_says(monkeypatch, lengths, unit):
+    monkeypatch.setattr(training, "progress", lambda *args: pytest.fail(args[2]))
+    with pytest.raises(pytest.fail.Exception, match=f"^{unit}$"):
+        training.train(torch.nn.Linear(2, 2), None, torch.tensor(lengths), torch.eye(2), xent)

@@ -46,8 +46,7 @@ class Answers(BaseHTTPRequestHandler):
     def do_GET(self):
         self.asked.append(f"{self.command} {self.path}")
         path = self.path.split("?")[0]
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        api = re.fullmatch(r"/api/(models|datasets)/([^/]+/[^/]+)(?:/(revision|tree|paths-info)/[^/]+)?(?:/(.*))?", path)
+        api = re.fullmatch(r"/api/(models|datasets)/([^/]+/[^/]+)(?:/(revision|tree)/[^/]+)?(?:/(.*))?", path)
         file = re.fullmatch(r"/(datasets/)?([^/]+/[^/]+)/resolve/[^/]+/(.+)", path)
         ill = re.search(r"/ill/(\w+)", path)
         self.ill = ill[1] if ill and ill[1] not in self.well else None
@@ -59,21 +58,13 @@ class Answers(BaseHTTPRequestHandler):
         elif self.ill and self.ill.isdigit():
             self.answer(b"", int(self.ill), **{"Retry-After": "1"} if self.ill in ("429", "503") else {})
         elif api and (repo := self.folder / api[1] / api[2]).is_dir():
-            files = [p for p in sorted(repo.rglob("*")) if p.is_file()]
             if api[3] == "tree":
                 deep = "recursive=true" in self.path.lower()
                 found = (repo / unquote(api[4] or "")).glob("**/*" if deep else "*")
                 self.answer(json.dumps([entry(p, repo) for p in sorted(found)]).encode())
-            elif api[3] == "paths-info":
-                entries = [entry(p, repo) for p in sorted(repo.rglob("*"))]
-                asked = re.findall(r"paths=([^&]*)", body.decode()) or json.loads(body)["paths"]
-                asked = [unquote(path) for path in ([asked] if isinstance(asked, str) else asked)]
-                self.answer(json.dumps([e for e in entries if e["path"] in asked]).encode())
             else:
-                about = {"id": api[2], "_id": api[2], "sha": COMMIT, "private": False, "gated": False, "disabled": False,
-                         "tags": [], "downloads": 0, "likes": 0,
-                         "siblings": [{"rfilename": str(p.relative_to(repo))} for p in files]}
-                self.answer(json.dumps(about).encode())
+                files = [{"rfilename": str(p.relative_to(repo))} for p in sorted(repo.rglob("*")) if p.is_file()]
+                self.answer(json.dumps({"id": api[2], "sha": COMMIT, "siblings": files}).encode())
         elif file and (local := self.folder / ("datasets" if file[1] else "models") / file[2] / file[3]).is_file():
             self.answer(local.read_bytes(), ETag=f'"{etag(local)}"', **{"X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"})
         else:
@@ -81,7 +72,7 @@ class Answers(BaseHTTPRequestHandler):
             code = "EntryNotFound" if known else "RepoNotFound"
             self.answer(b"", 404, **{"X-Error-Code": code, "X-Error-Message": "not here", "X-Repo-Commit": COMMIT})
 
-    do_HEAD = do_POST = do_GET
+    do_HEAD = do_GET
 
     def answer(self, body, status=200, **headers):
         self.send_response(status)

@@ -80,9 +80,11 @@ class Answers(BaseHTTPRequestHandler):
             self.send_header(name, str(value))
         self.end_headers()
         if self.command != "HEAD":
-            large = len(body) > 50_000
-            self.wfile.write(body[: len(body) // 2] if large and self.ill == "cut" else bytes(len(body)) if large and self.ill == "garbled" else body)
-            self.close_connection = self.close_connection or large and self.ill == "cut"
+            if len(body) > 50_000 and self.ill == "cut":
+                body, self.close_connection = body[: len(body) // 2], True
+            elif len(body) > 50_000 and self.ill == "garbled":
+                body = bytes(len(body))
+            self.wfile.write(body)
 
     def log_message(self, *_):
         pass

@@ -62,6 +62,7 @@ def cli(main):
         sys.stdout = open(os.devnull, "w")
     try:
         main(**given)
+        sys.stdout.flush()
     except ModuleNotFoundError as error:
         refuse(f"{error.name} is not installed; pip install -r requirements.txt has what this project needs")
     except BrokenPipeError:  # of who reads the output, `| head` say: nothing is wrong

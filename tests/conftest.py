@@ -50,6 +50,16 @@ def read(path):
     return [json.loads(line) for line in Path(path).read_text().splitlines()]
 
 
+def read_splits(folder):
+    """{name: rows} of the three files of prepare_data.py."""
+    return {name: read(folder / f"{name}.jsonl") for name in ("weak_train", "transfer", "test")}
+
+
+def disjoint(sets):
+    """Whether none of them is empty and no two share a member."""
+    return all(sets) and len(set().union(*sets)) == sum(map(len, sets))
+
+
 def make_model(family, folder):
     """A model of two layers with a byte-level tokenizer that knows the reviews' words."""
     tokenizer = Tokenizer(models.BPE())

@@ -7,39 +7,36 @@ import json
 import datasets
 import pyarrow.parquet
 import pytest
-from conftest import inside, read, rows, write
+from conftest import disjoint, inside, read, read_splits, rows, write
 
 import prepare_data
 import readers
 
-SPLITS = ("weak_train", "transfer", "test")
-
-
 def prepare(task, out, *flags, ok=True):
     output = inside("prepare_data.py", task, f"--out={out}", *flags, ok=ok)
-    return output if not ok else {name: read(out / f"{name}.jsonl") for name in SPLITS}
+    return read_splits(out) if ok else output
 
 
 def test_disjoint_and_balanced(tmp_path):
     splits = prepare(write(tmp_path / "mine.jsonl", rows(300)), tmp_path / "data")
-    texts = [row["text"] for name in SPLITS for row in splits[name]]
-    ids = [row["id"] for name in SPLITS for row in splits[name]]
+    texts = [row["text"] for part in splits.values() for row in part]
+    ids = [row["id"] for part in splits.values() for row in part]
     assert len(set(texts)) == len(texts) == len(set(ids)) > 240
     for part in splits.values():
         assert 2 * sum(row["label"] for row in part) == len(part) > 60
         assert {tuple(row) for row in part} == {("id", "text", "label")}
     labels = [row["label"] for row in splits["test"]]
     assert labels != sorted(labels)  # in no order that gives the class away
-    assert json.loads((tmp_path / "data" / "task.json").read_text())["counts"] == {name: len(splits[name]) for name in SPLITS}
+    assert json.loads((tmp_path / "data" / "task.json").read_text())["counts"] == {name: len(part) for name, part in splits.items()}
 
 
 def test_a_smaller_sample_is_part_of_a_larger_one_whatever_the_order_of_the_file(tmp_path):
     made = rows(300)
     large = prepare(write(tmp_path / "mine.jsonl", made), tmp_path / "large")
     small = prepare(write(tmp_path / "mine.jsonl", made[::-1]), tmp_path / "small", "--max_train=20", "--max_test=10")
-    for name, size in zip(SPLITS, (20, 20, 10)):
-        assert len(small[name]) == size
-        assert {row["id"] for row in small[name]} < {row["id"] for row in large[name]}
+    assert {name: len(part) for name, part in small.items()} == {"weak_train": 20, "transfer": 20, "test": 10}
+    for name, part in small.items():
+        assert {row["id"] for row in part} < {row["id"] for row in large[name]}
     other = prepare(tmp_path / "mine.jsonl", tmp_path / "other", "--seed=1")
     assert {row["id"] for row in other["test"]} != {row["id"] for row in large["test"]}
 
@@ -49,11 +46,9 @@ def test_same_text_counts_once_and_a_variant_of_it_stays_on_its_side(tmp_path):
     again = [{"text": row["text"].replace(" ", "  ") + " ", "label": row["label"]} for row in made]
     variants = [{"text": row["text"].upper() + "?", "label": row["label"]} for row in made]
     splits = prepare(write(tmp_path / "mine.jsonl", made + again + variants), tmp_path / "data")
-    texts = {name: [row["text"] for row in splits[name]] for name in SPLITS}
-    everything = [" ".join(text.split()) for name in SPLITS for text in texts[name]]
-    assert len(set(everything)) == len(everything) > 300
-    cores = [{text.lower().strip("!?") for text in texts[name]} for name in SPLITS]
-    assert not (cores[0] & cores[1] or cores[0] & cores[2] or cores[1] & cores[2])
+    texts = [" ".join(row["text"].split()) for part in splits.values() for row in part]
+    assert len(set(texts)) == len(texts) > 300
+    assert disjoint([{row["text"].lower().strip("!?") for row in part} for part in splits.values()])
 
 
 def test_texts_that_differ_in_a_sign_are_two_texts(tmp_path):
@@ -124,10 +119,9 @@ def test_your_own_data_in_any_form_gives_the_same_splits(tmp_path, kind, capsys)
             for i, row in enumerate(rows(200))]
     prepare_data.main(str(own(tmp_path, kind, made)), str(tmp_path / "data"), text="body", label="verdict", group="author")
     assert "verdict: 'bad' is class 0, 'good' is class 1" in capsys.readouterr().out
-    splits = {name: read(tmp_path / "data" / f"{name}.jsonl") for name in SPLITS}
+    splits = read_splits(tmp_path / "data")
     author = {row["body"]: row["author"] for row in made}
-    authors = [{author[row["text"]] for row in splits[name]} for name in SPLITS]
-    assert not (authors[0] & authors[1] or authors[0] & authors[2] or authors[1] & authors[2]) and all(authors)
+    assert disjoint([{author[row["text"]] for row in part} for part in splits.values()])
     verdict = {row["body"]: row["verdict"] for row in made}
     assert all(row["label"] == (verdict[row["text"]] == "good") for part in splits.values() for row in part)
     assert hashlib.sha256((tmp_path / "data" / "test.jsonl").read_bytes()).hexdigest()[:8] == "1e50d92f"  # the same of every form
@@ -145,15 +139,14 @@ def test_a_label_that_names_the_right_choice(tmp_path, capsys):
 def test_an_empty_cell_is_no_group(tmp_path):
     made = [{**row, "author": ""} for row in rows(200)]
     prepare_data.main(str(own(tmp_path, "csv", made)), str(tmp_path / "data"), group="author")
-    assert all(len(read(tmp_path / "data" / f"{name}.jsonl")) > 40 for name in SPLITS)
+    assert all(len(part) > 40 for part in read_splits(tmp_path / "data").values())
 
 
 def test_an_author_0_is_a_group_and_an_id_that_is_missing_is_none(tmp_path):
     made = [{**row, "author": i // 20, "id": None} for i, row in enumerate(rows(200))]
     splits = prepare(write(tmp_path / "mine.jsonl", made), tmp_path / "data", "--group=author")
     author = {row["text"]: row["author"] for row in made}
-    authors = [{author[row["text"]] for row in splits[name]} for name in SPLITS]
-    assert not (authors[0] & authors[1] or authors[0] & authors[2] or authors[1] & authors[2])
+    assert disjoint([{author[row["text"]] for row in part} for part in splits.values()])
     own(tmp_path, "csv", [{"id": f"r{i}" if i > 1 else "", **row} for i, row in enumerate(rows(60))])
     assert all(row["id"] for row in prepare(tmp_path / "own.csv", tmp_path / "other")["test"])
 
@@ -162,7 +155,7 @@ def test_rows_of_the_hub_that_cannot_be_read_are_left_out(tmp_path, monkeypatch)
     made = [{"choices": [f"a {i}", f"b {i}"] if i % 9 else None, "label": i % 2, "list": [i]} for i in range(90)]
     monkeypatch.setattr(readers, "load", lambda *_: {"train": datasets.Dataset.from_list(made)})
     prepare_data.main("OWNER/NAME", str(tmp_path / "data"))
-    assert 40 < sum(len(read(tmp_path / "data" / f"{name}.jsonl")) for name in SPLITS) <= 80
+    assert 40 < sum(map(len, read_splits(tmp_path / "data").values())) <= 80
     made = [{"text": row["list"], "label": row["label"]} for row in made]
     with pytest.raises(SystemExit, match="no row has anything to read in text"):
         prepare_data.main("OWNER/NAME", str(tmp_path / "none"))
@@ -173,9 +166,8 @@ def test_choices_of_your_own(tmp_path):
     prepare_data.main(str(own(tmp_path, "csv", made)), str(tmp_path / "one"), choices="a,b", label="better")
     again = [{"choices": [row["a"], row["b"]], "label": int(row["better"] == "b")} for row in made]
     prepare_data.main(str(own(tmp_path, "jsonl", again)), str(tmp_path / "two"))
-    for name in SPLITS:
-        assert (tmp_path / "one" / f"{name}.jsonl").read_bytes() == (tmp_path / "two" / f"{name}.jsonl").read_bytes()
-    assert all(len(row["choices"]) == 2 for row in read(tmp_path / "one" / "test.jsonl"))
+    splits = read_splits(tmp_path / "one")
+    assert splits == read_splits(tmp_path / "two") and all(len(row["choices"]) == 2 for row in splits["test"])
 
 
 @pytest.mark.parametrize("change, flags, complaint", [
@@ -216,11 +208,9 @@ def test_groups_are_joined_over_any_shared_key_and_kept_out_of_the_test_split():
 
 def test_rows_that_share_a_group_say_so_and_others_do_not(tmp_path):
     lines = [{"text": f"text {i}", "label": i % 2, "who": f"author {i // 4}" if i < 60 else f"alone {i}"} for i in range(120)]
-    inside("prepare_data.py", write(tmp_path / "mine.jsonl", lines), "--group=who", f"--out={tmp_path / 'data'}")
-    for name in ("weak_train", "transfer", "test"):
-        made = read(tmp_path / "data" / f"{name}.jsonl")
+    for part in prepare(write(tmp_path / "mine.jsonl", lines), tmp_path / "data", "--group=who").values():
         groups = {}
-        for row in made:
+        for row in part:
             number = int(row["text"].split()[1])
             groups.setdefault(number // 4 if number < 60 else f"alone {number}", []).append(row.get("group"))
         assert any(len(found) > 1 for found in groups.values())

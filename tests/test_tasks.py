@@ -9,7 +9,7 @@ import sys
 
 import datasets
 import pytest
-from conftest import ROOT, inside, read
+from conftest import ROOT, disjoint, inside, read, read_splits
 from loopback import Hub
 from task_rows import make
 
@@ -17,7 +17,6 @@ import prepare_data
 import readers
 import tasks
 
-SPLITS = ("weak_train", "transfer", "test")
 CHOICES = {"anthropic_hh", "ethics_utilitarianism", "piqa"}
 
 
@@ -136,7 +135,7 @@ def prepared(hub, tmp_path_factory):
 
 @pytest.mark.parametrize("name", tasks.TASKS)
 def test_each_task_is_prepared_from_the_hub(prepared, name):
-    splits = {split: read(prepared / name / f"{split}.jsonl") for split in SPLITS}
+    splits = read_splits(prepared / name)
     for rows in splits.values():
         assert len(rows) >= 10 and 2 * sum(row["label"] for row in rows) == len(rows)
         assert {tuple(key for key in row if key != "group") for row in rows} == {("id", "choices" if name in CHOICES else "text", "label")}
@@ -148,19 +147,19 @@ def test_each_task_is_prepared_from_the_hub(prepared, name):
 
 def test_any_dataset_of_the_hub_by_its_columns(prepared):
     words = {row["sentence1"]: row["word"] for row in make("wic", 400, 0) + make("wic", 200, 1)}
-    found = [{words[row["text"]] for row in read(prepared / "own" / f"{split}.jsonl")} for split in SPLITS]
-    assert all(found) and not (found[0] & found[1] or found[0] & found[2] or found[1] & found[2])
-    assert {row["text"] for row in read(prepared / "own" / "test.jsonl")} <= {row["sentence1"] for row in make("wic", 200, 1)}
+    splits = read_splits(prepared / "own")
+    assert disjoint([{words[row["text"]] for row in part} for part in splits.values()])
+    assert {row["text"] for row in splits["test"]} <= {row["sentence1"] for row in make("wic", 200, 1)}
     assert read(prepared / "named" / "test.jsonl")
 
 
 @pytest.mark.parametrize("name", ["cosmos_qa", "dream", "multirc", "mc_taco", "piqa", "anthropic_hh", "social_i_qa"])
 def test_what_rows_share_stays_on_one_side(prepared, name):
     begins = []
-    for split in SPLITS:
-        texts = [row.get("text") or row["choices"][0] for row in read(prepared / name / f"{split}.jsonl")]
+    for part in read_splits(prepared / name).values():
+        texts = [row.get("text") or row["choices"][0] for row in part]
         begins.append({" ".join(text.removeprefix("Human: ").removeprefix("Goal: ").removeprefix("M: ").split()[:8]) for text in texts})
-    assert not (begins[0] & begins[1] or begins[0] & begins[2] or begins[1] & begins[2])
+    assert disjoint(begins)
 
 
 @pytest.mark.parametrize("name, change, complaint", [

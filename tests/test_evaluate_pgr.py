@@ -18,25 +18,34 @@ from metrics import recovered
 WEAK, CEILING, STUDENT = {0, 1, 2, 3, 4}, set(range(9)), {0, 1, 2, 3, 5, 6, 7}
 
 
-def predictions(path, right, n=10, copies=1, sure=0.8):
-    """n * copies examples, in an order of its own; example i is predicted right if i % n is in `right`, with confidence `sure`."""
-    lines = [{"id": f"e{i}", "label": 1, "probs": [1 - sure, sure] if i % n in right else [sure, 1 - sure]}
-             for i in range(n * copies)]
+def predictions(path, right, copies=20):
+    """The ten examples, so many times, in an order of its own: example i is predicted right if i % 10 is in `right`, with confidence 0.8."""
+    lines = [{"id": f"e{i}", "label": 1, "probs": [0.2, 0.8] if i % 10 in right else [0.8, 0.2]} for i in range(10 * copies)]
     random.Random(str(path)).shuffle(lines)
     return write(path, lines)
 
 
-def evaluate(folder, ok=True, **right):
-    files = {name: predictions(folder / f"{name}.jsonl", right[name], copies=right.get("copies", 20))
-             for name in right if name != "copies"}
-    students = ",".join(str(path) for name, path in files.items() if name not in ("weak", "ceiling"))
-    output = inside("evaluate_pgr.py", f"--weak={files['weak']}", f"--ceiling={files['ceiling']}", f"--students={students}",
-                     f"--out={folder / 'out'}", ok=ok)
-    return json.loads((folder / "out" / "report.json").read_text()), output
+def evaluate(folder, weak, ceiling, copies=20, **students):
+    """The report, and what is printed, of predictions that are right on these examples."""
+    weak, ceiling, *students = (predictions(folder / f"{name}.jsonl", right, copies)
+                                for name, right in {"weak": weak, "ceiling": ceiling, **students}.items())
+    return compare(weak, ceiling, students, folder / "out")
+
+
+def compare(weak, ceiling, students, out):
+    """The report, and what is printed, of prediction files."""
+    printed = inside("evaluate_pgr.py", f"--weak={weak}", f"--ceiling={ceiling}", f"--students={','.join(map(str, students))}", f"--out={out}")[1]
+    return json.loads((out / "report.json").read_text()), printed
+
+
+def evaluate_folder(folder):
+    """The report, and what is printed, of a results folder."""
+    printed = inside("evaluate_pgr.py", folder)[1]
+    return json.loads((folder / "report.json").read_text()), printed
 
 
 def test_by_hand(tmp_path):
-    report, (_, printed, _) = evaluate(tmp_path, weak=WEAK, ceiling=CEILING, good=STUDENT, bad={0, 9})
+    report, printed = evaluate(tmp_path, weak=WEAK, ceiling=CEILING, good=STUDENT, bad={0, 9})
     assert report["weak"]["accuracy"] == 0.5 and report["ceiling"]["accuracy"] == 0.9
     good, bad = report["students"]
     assert good["name"] == "good" and good["accuracy"] == 0.7
@@ -86,16 +95,15 @@ def test_a_gap_that_a_few_resamples_lose_gives_no_nan():
 
 
 def test_no_pgr_where_the_ceiling_is_not_clearly_above(tmp_path):
-    report, (_, printed, _) = evaluate(tmp_path, weak=WEAK, ceiling={1, 2, 3, 4, 5, 6}, student=STUDENT, copies=2)
+    report, printed = evaluate(tmp_path, weak=WEAK, ceiling={1, 2, 3, 4, 5, 6}, student=STUDENT, copies=2)
     assert report["students"][0]["pgr"] is None
     assert "Warning: PGR is not given" in printed and "unclear" in printed
 
 
 def test_a_swap_of_roles_is_another_report(tmp_path):
     first, _ = evaluate(tmp_path, weak=WEAK, ceiling=CEILING, student=STUDENT)
-    inside("evaluate_pgr.py", f"--weak={tmp_path}/student.jsonl", f"--ceiling={tmp_path}/ceiling.jsonl",
-            f"--students={tmp_path}/weak.jsonl", f"--out={tmp_path}/out")
-    second = json.loads((tmp_path / "out" / "report.json").read_text())
+    weak, ceiling, student = (tmp_path / f"{name}.jsonl" for name in ("weak", "ceiling", "student"))
+    second, _ = compare(student, ceiling, [weak], tmp_path / "out")
     assert second["weak"]["accuracy"] == first["students"][0]["accuracy"] and second["students"][0]["pgr"] == pytest.approx(-1)
 
 
@@ -108,12 +116,11 @@ def test_a_student_of_other_labels_or_settings_is_left_out(tmp_path):
             ("a-to-b_good", STUDENT, 1, sha, "big", "c"), ("a-to-b_other-lr", STUDENT, 2, sha, "big", "c"),
             ("a-to-b_other-labels", STUDENT, 1, "old", "big", "c"), ("a-to-b_other-model", STUDENT, 1, sha, "bigger", "c"),
             ("a-to-b_other-code", STUDENT, 1, sha, "big", "d")]:
-        predictions(seed / name / "predictions.jsonl", right, copies=20)
+        predictions(seed / name / "predictions.jsonl", right)
         run = {"args": {"lr": lr, "loss": name}, "inputs": {"labels": {"sha256": labels}, "model": {"sha256": model}}, "code": code}
         (seed / name / "run.json").write_text(json.dumps(run))
     shutil.copytree(seed, seed.with_name("seed0.bak"))
-    _, printed, _ = inside("evaluate_pgr.py", tmp_path / "task")
-    report = json.loads((tmp_path / "task" / "report.json").read_text())
+    report, printed = evaluate_folder(tmp_path / "task")
     assert [(student["name"], student["seeds"]) for student in report["students"]] == [("good", 1)]  # a copy of a seed is none
     assert printed.count("left out") == 4
     write(seed / "labels_a" / "run.json", [{"inputs": {"data": {"sha256": "other examples"}}}])
@@ -123,10 +130,9 @@ def test_a_student_of_other_labels_or_settings_is_left_out(tmp_path):
 def test_folders_of_losses_with_parameters_can_be_named(tmp_path):
     places = [tmp_path / name / "predictions.jsonl" for name in ("w", "c", "conf:alpha=0.75,warmup=0.1", "xent")]
     for path, right in zip(places, (WEAK, CEILING, STUDENT, STUDENT)):
-        predictions(path, right, copies=20)
-    inside("evaluate_pgr.py", f"--weak={places[0]}", f"--ceiling={places[1]}", f"--students={places[2]},{places[3]}",
-            f"--out={tmp_path}/out")
-    report = json.loads((tmp_path / "out" / "report.json").read_text())
+        predictions(path, right)
+    weak, ceiling, *students = places
+    report, _ = compare(weak, ceiling, students, tmp_path / "out")
     assert [student["name"] for student in report["students"]] == ["conf:alpha=0.75,warmup=0.1", "xent"]
 
 
@@ -136,9 +142,8 @@ def test_several_seeds_and_pairs(tmp_path):
         for name, right in {"weak_a": WEAK, "ceiling_b": CEILING, "ceiling_b-to-c": CEILING, "ceiling_b_v2": CEILING,
                             "a-to-b_v2_xent": STUDENT, "a-to-b_xent": student,
                             "a-to-b-to-c_reverse_kl": STUDENT}.items():
-            predictions(folder / name / "predictions.jsonl", right, copies=20)
-    _, printed, _ = inside("evaluate_pgr.py", tmp_path / "task")
-    report = json.loads((tmp_path / "task" / "report.json").read_text())
+            predictions(folder / name / "predictions.jsonl", right)
+    report, printed = evaluate_folder(tmp_path / "task")
     found = report["students"][0]
     assert found["name"] == "xent" and found["seeds"] == 3 and found["accuracy"] == pytest.approx(0.7)
     assert found["accuracy_seeds"] == pytest.approx([0.7, 0.8, 0.6])
@@ -157,11 +162,10 @@ def test_scaling_and_the_difference_to_xent(tmp_path):
         folder = tmp_path / "task" / f"seed{seed}"
         for name, right in {"weak_a": WEAK, "weak_z": {0}, "ceiling_small": set(range(8)), "ceiling_big": CEILING, "a-to-small_xent": STUDENT - {0},
                             "a-to-big_xent": STUDENT, "a-to-big_conf": STUDENT | {8 + seed}, "z-to-big_xent": {0, 1}}.items():
-            predictions(folder / name / "predictions.jsonl", right, copies=20)
+            predictions(folder / name / "predictions.jsonl", right)
         for name, size in (("small", 10**6), ("big", 2 * 10**7)):
             (folder / f"ceiling_{name}" / "run.json").write_text(json.dumps({"metrics": {"parameters": size}}))
-    _, printed, _ = inside("evaluate_pgr.py", tmp_path / "task")
-    report = json.loads((tmp_path / "task" / "report.json").read_text())
+    report, printed = evaluate_folder(tmp_path / "task")
     conf = report["students"][1]
     assert conf["name"] == "conf" and conf["over_xent"] == pytest.approx(0.1)
     # +1 on one example in ten of each seed, another one in the other seed; the seeds' means do not differ
@@ -174,7 +178,7 @@ def test_scaling_and_the_difference_to_xent(tmp_path):
 
 
 def test_a_supervisor_above_the_ceiling_leaves_no_gap(tmp_path):
-    _, (_, printed, _) = evaluate(tmp_path, weak=CEILING, ceiling=WEAK, student=STUDENT)
+    _, printed = evaluate(tmp_path, weak=CEILING, ceiling=WEAK, student=STUDENT)
     assert "| no gap" in printed and "nothing to recover" in printed
 
 
@@ -183,8 +187,7 @@ def test_warnings_say_what_means_nothing(tmp_path):
     lines = lambda said: [{"id": f"e{i}", "label": i % 2, "probs": [1 - p, p]} for i, p in enumerate(said)]
     files = {"weak": [0.9, 0.9, 0.2, 0.2] * 20, "ceiling": [0.1, 0.9] * 40, "one": [0.8] * 80, "good": [0.1, 0.9] * 38 + [0.9, 0.1] * 2}
     paths = {name: write(tmp_path / f"{name}.jsonl", lines(said)) for name, said in files.items()}
-    _, printed, _ = inside("evaluate_pgr.py", f"--weak={paths['weak']}", f"--ceiling={paths['ceiling']}", f"--students={paths['one']},{paths['good']}",
-                            f"--out={tmp_path}/out")
+    _, printed = compare(paths["weak"], paths["ceiling"], [paths["one"], paths["good"]], tmp_path / "out")
     warnings = [line for line in printed.splitlines() if line.startswith("- Warning")]
     assert len(warnings) == 2 and "not clearly better than always giving the more frequent class (0.500)" in warnings[0]
     assert "student one gives nearly one class only (100% class 1, in 1 of 1 seeds)" in warnings[1]
@@ -192,7 +195,7 @@ def test_warnings_say_what_means_nothing(tmp_path):
 
 def finished(folder, right, when, **run):
     """A run in a results folder: predictions, and what its run.json says."""
-    path = predictions(folder / "predictions.jsonl", right, copies=20)
+    path = predictions(folder / "predictions.jsonl", right)
     (folder / "run.json").write_text(json.dumps({"args": {}, "inputs": {}, "code": "c", **run}))
     os.utime(path, (when, when))
 
@@ -205,8 +208,7 @@ def test_seeds_of_other_settings_or_of_an_earlier_loss_are_not_pooled(tmp_path):
     for seed, (lr, loss) in enumerate([(1, "old"), (1, "new"), (2, "new"), (1, "new")]):
         for name, right in {"weak_a": WEAK, "ceiling_b": CEILING, "a-to-b_conf": STUDENT}.items():
             finished(tmp_path / "task" / f"seed{seed}" / name, right, seed, args={"lr": lr, "seed": seed}, loss_source=loss if "conf" in name else "xent")
-    _, printed, _ = inside("evaluate_pgr.py", tmp_path / "task")
-    report = json.loads((tmp_path / "task" / "report.json").read_text())
+    report, printed = evaluate_folder(tmp_path / "task")
     assert report["students"][0]["seeds"] == 2
     assert left_out(printed) == ["seed0/a-to-b_conf", "seed2/a-to-b_conf"]
     assert "another version of its loss" in (tmp_path / "task" / "report.md").read_text()
@@ -221,8 +223,7 @@ def test_seeds_of_other_data_are_not_pooled(tmp_path, name, its):
             other = seed if run == name else 0
             inputs = {its: {"sha256": f"{other}"}} if not run.endswith("xent") else {its: {"sha256": f"{seed}"}} if its == "model" else {}
             finished(folder / run, right, seed, inputs=inputs if "generative" not in run else {"model": {"sha256": f"{seed}"}})
-    _, printed, _ = inside("evaluate_pgr.py", tmp_path / "task")
-    report = json.loads((tmp_path / "task" / "report.json").read_text())
+    report, printed = evaluate_folder(tmp_path / "task")
     assert report["seeds"] == 1 and report["students"][0]["seeds"] == 1 and left_out(printed)[0] == "seed0/a-to-b_xent"
     if name != "weak_a":
         assert report["more_pairs"][0]["seeds"] == 2 and len(left_out(printed)) == 1
@@ -236,8 +237,7 @@ def test_all_students_of_a_table_are_held_against_the_same_two(tmp_path):
             finished(folder / name, right, 9 if seed == 0 else seed, args={"lr": lr})
         finished(folder / "a-to-b_xent", STUDENT, seed, args={"lr": 1})
     finished(tmp_path / "task" / "seed0" / "a-to-b_conf", STUDENT, 9, args={"lr": 2})
-    _, printed, _ = inside("evaluate_pgr.py", tmp_path / "task")
-    report = json.loads((tmp_path / "task" / "report.json").read_text())
+    report, printed = evaluate_folder(tmp_path / "task")
     assert report["seeds"] == 1 and [m["name"] for m in report["students"]] == ["conf"]
     assert left_out(printed) == [f"seed{seed}/a-to-b_xent" for seed in range(3)]
 

@@ -46,6 +46,12 @@ def write(path, lines):
     return path
 
 
+def reviews(folder):
+    """A file of 300 made-up reviews, with its task.json beside it."""
+    (folder / "task.json").write_text(json.dumps({"prompt": "{text}\nSentiment:", "label_words": [" negative", " positive"]}))
+    return write(folder / "reviews.jsonl", rows(300))
+
+
 def read(path):
     return [json.loads(line) for line in Path(path).read_text().splitlines()]
 

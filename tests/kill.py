@@ -14,12 +14,11 @@ import time
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
-from conftest import ROOT, make_model, rows, write
+from conftest import ROOT, make_model, reviews
 
 folder = Path(tempfile.mkdtemp())
 models = [make_model(family, folder / f"tiny-{family}") for family in ("bert", "llama")]
-data = write(folder / "reviews.jsonl", rows(300))
-(folder / "task.json").write_text(json.dumps({"prompt": "{text}\nSentiment:", "label_words": [" negative", " positive"]}))
+data = reviews(folder)
 
 
 def start(name):

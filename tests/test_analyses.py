@@ -5,11 +5,10 @@ import json
 import re
 
 import pytest
-from conftest import inside, line_inside, read, rows, write
+from conftest import inside, line_inside, read, reviews, rows, write
 
 import pairs
 import probe
-
 
 SWITCHES = {"PROBE": "1", "PROMPT": "1", "GENERATIVE": "1", "LOSSES": "xent conf", "PROMPT_FLAGS": "--max_tokens=20",
             "GENERATIVE_FLAGS": "--block=32 --epochs=1"}
@@ -19,8 +18,7 @@ SWITCHES = {"PROBE": "1", "PROMPT": "1", "GENERATIVE": "1", "LOSSES": "xent conf
 def analyses(tiny, tmp_path_factory):
     """The folder of the first seed, after BERT -> GPT-2 -> Llama with everything switched on, without and with GENERATIVE; and the rerun."""
     folder = tmp_path_factory.mktemp("analyses")
-    data = write(folder / "reviews.jsonl", rows(300))
-    (folder / "task.json").write_text(json.dumps({"prompt": "{text}\nSentiment:", "label_words": [" negative", " positive"]}))
+    data = reviews(folder)
     places = {"DATA": str(folder / "data"), "RESULTS": str(folder / "results")}
     printed = []  # of each run of the line
     with pytest.MonkeyPatch.context() as patch:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, command, inside, line_inside, read, recorded, rows, write
+from conftest import ROOT, command, inside, line_inside, read, recorded, reviews, rows, write
 from test_stage import edit, project
 
 import train_strong
@@ -20,8 +20,7 @@ def line(tiny, tmp_path_factory):
     """A project, its data and results after one run, inside this process: BERT supervises Llama."""
     folder = tmp_path_factory.mktemp("line")
     here = project(folder / "project")
-    data = write(folder / "reviews.jsonl", rows(300))
-    (folder / "task.json").write_text(json.dumps({"prompt": "{text}\nSentiment:", "label_words": [" negative", " positive"]}))
+    data = reviews(folder)
 
     def run(losses="xent conf conf:alpha=0", **environment):
         return command(here / "run_all.sh", tiny["bert"], tiny["llama"], data, *TRAINING, LOSSES=losses,

@@ -20,8 +20,8 @@ TEXTS, TARGETS = [row["text"] for row in MADE], torch.eye(2)[[row["label"] for r
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(probe, "CACHE", tmp_path / "cache")
-    return tmp_path / "cache"
+    monkeypatch.setattr(probe, "CACHE", tmp_path / "weak-to-strong" / "features")  # where XDG_CACHE_HOME=tmp_path puts it
+    return probe.CACHE
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "bert"])
@@ -73,11 +73,9 @@ def test_features_are_those_of_this_model_and_these_texts(tiny, cache, tmp_path)
     assert kept() == 7
 
 
-def test_stages_train_probes_and_what_is_cached_needs_no_model_in_memory(tiny, tmp_path, monkeypatch):
+def test_stages_train_probes_and_what_is_cached_needs_no_model_in_memory(tiny, tmp_path):
     data = [{"id": i, **row} for i, row in enumerate(MADE)]
     train, test = (str(write(tmp_path / f"{name}.jsonl", part)) for name, part in (("train", data[:200]), ("test", data[200:])))
-    flags = ["--epochs=30", "--lr=1e-2", "--linear_probe"]
-    monkeypatch.setattr(probe, "CACHE", tmp_path / "weak-to-strong" / "features")
     recipe = {"epochs": 30, "lr": 1e-2, "linear_probe": True}
     train_weak.main(str(tiny["bert"]), train, test, f"{tmp_path}/weak", **recipe)
     label_weak.main(f"{tmp_path}/weak/model", test, f"{tmp_path}/labels")
@@ -88,6 +86,6 @@ def test_stages_train_probes_and_what_is_cached_needs_no_model_in_memory(tiny, t
     (tmp_path / "no" / "transformers").mkdir(parents=True)
     (tmp_path / "no" / "transformers" / "__init__.py").write_text("raise RuntimeError('imported')")
     labels = write(tmp_path / "labels.jsonl", [{"id": row["id"], "text": row["text"], "probs": [0.3, 0.7]} for row in data[:200]])
-    command("train_strong.py", tiny["llama"], f"--labels={labels}", f"--test={test}", f"--out={tmp_path}/student", *flags,
-            "--loss=conf", "--seed=5", XDG_CACHE_HOME=str(tmp_path), PYTHONPATH=str(tmp_path / "no"))
+    command("train_strong.py", tiny["llama"], f"--labels={labels}", f"--test={test}", f"--out={tmp_path}/student",
+            "--epochs=30", "--lr=1e-2", "--linear_probe", "--loss=conf", "--seed=5", XDG_CACHE_HOME=str(tmp_path), PYTHONPATH=str(tmp_path / "no"))
     assert (tmp_path / "student" / "run.json").exists()

@@ -14,6 +14,7 @@ from test_stage import edit, project
 import classifier
 import losses
 import stage
+import train_strong
 import training
 from losses import xent
 
@@ -39,6 +40,9 @@ for run in runs:
                       **{name: {"True": True, "best": "best"}.get(value) or int(value) for name, value in (flag.split("=") for flag in flags)})
 '''
 LOSSES = ("xent", "conf", "mix")
+# forty examples for a linear layer
+INPUTS, TARGETS = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)), torch.eye(2)[[0, 1] * 20]
+LENGTHS = torch.ones(40, dtype=torch.long)
 
 
 @pytest.fixture(scope="module")
@@ -127,13 +131,11 @@ def test_one_process_goes_on_after_a_crash_with_the_same_bits(tiny, tmp_path, mo
 
 
 def test_a_parameter_that_gets_no_gradient_is_no_hindrance_to_going_on(tmp_path):
-    inputs, targets = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)), torch.eye(2)[[0, 1] * 20]
-
     def run(loss, state):
         torch.manual_seed(0)
         net = torch.nn.Linear(3, 2)
         net.unused = torch.nn.Parameter(torch.zeros(2))
-        training.train(net, lambda batch: net(inputs[batch]), torch.ones(40, dtype=torch.long), targets, loss, epochs=4, batch_size=8,
+        training.train(net, lambda batch: net(INPUTS[batch]), LENGTHS, TARGETS, loss, epochs=4, batch_size=8,
                        lr=0.1, state=state, save_minutes=0.0)
         return net.weight
 
@@ -150,9 +152,7 @@ def test_a_parameter_that_gets_no_gradient_is_no_hindrance_to_going_on(tmp_path)
 @pytest.mark.parametrize("keep", ["last", "best"])
 def test_the_step_that_is_kept_and_going_on_to_it(tmp_path, keep):
     """The held-out loss is made up: best at the second of four evaluations. Stopped after the third one and started again."""
-    inputs, targets = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)), torch.eye(2)[[0, 1] * 20]
-
-    def run(name, crash=False, **evaluation):
+    def run(name, evals=4, crash=False):
         torch.manual_seed(0)
         net, seen = torch.nn.Linear(3, 2), {}
 
@@ -163,36 +163,33 @@ def test_the_step_that_is_kept_and_going_on_to_it(tmp_path, keep):
             net.eval()
             return {"held_out_loss": abs(step - 9)}
 
-        evaluation = {"evals": 4, "evaluate": evaluate, "keep": keep} if evaluation.get("evals") else {}
-        curve = training.train(net, lambda batch: net(inputs[batch]), torch.ones(40, dtype=torch.long), targets, xent, epochs=4,
-                               batch_size=8, lr=0.1, state=tmp_path / name, save_minutes=0.0, **evaluation)
+        curve = training.train(net, lambda batch: net(INPUTS[batch]), LENGTHS, TARGETS, xent, epochs=4,
+                               batch_size=8, lr=0.1, state=tmp_path / name, save_minutes=0.0, evals=evals, evaluate=evaluate,
+                               keep=keep if evals else "last")
         return net, curve, seen
 
-    net, curve, seen = run("whole", evals=4)
+    net, curve, seen = run("whole")
     assert [point["step"] for point in curve if "held_out_loss" in point] == [5, 10, 15, 20] == list(seen)
     assert training.kept(curve, keep) == {"last": 20, "best": 10}[keep]
     assert torch.equal(net.weight, seen[training.kept(curve, keep)]) and net.training
-    assert torch.equal(seen[20], run("plain")[0].weight)  # to evaluate changes nothing
+    assert torch.equal(seen[20], run("plain", evals=0)[0].weight)  # to evaluate changes nothing
     with pytest.raises(KeyboardInterrupt):
-        run("crashed", crash=True, evals=4)
-    again, curve, seen = run("crashed", evals=4)
+        run("crashed", crash=True)
+    again, curve, seen = run("crashed")
     assert torch.equal(again.weight, net.weight) and list(seen) == [20] and len(curve) == 20
 
 
 @pytest.mark.parametrize("broken", [lambda logits: logits.sum() * float("nan"), lambda logits: (logits - logits.detach()).abs().sqrt().sum()])
 def test_a_loss_that_is_no_number_stops_training_there(tmp_path, broken):
     """A loss of nan; or a finite one whose gradient is none."""
-    inputs, targets = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)), torch.eye(2)[[0, 1] * 20]
-
-    def run(state, loss, **more):
+    def run(state, loss):
         torch.manual_seed(0)
         net, seen = torch.nn.Linear(3, 2), []
-        forward = lambda batch: seen.append(batch.tolist()) or net(inputs[batch])
+        forward = lambda batch: seen.append(batch.tolist()) or net(INPUTS[batch])
         try:
-            training.train(net, forward, torch.ones(40, dtype=torch.long), targets, loss, epochs=2, batch_size=8, lr=0.1, state=state, **more)
+            training.train(net, forward, LENGTHS, TARGETS, loss, epochs=2, batch_size=8, lr=0.1, state=state)
         except training.Diverged as error:
             assert "step 7 of 10" in str(error) and error.batch == seen[-1]
-            return net.weight
         return net.weight
 
     def from_step_7(logits, targets, step_frac):
@@ -205,9 +202,6 @@ def test_a_loss_that_is_no_number_stops_training_there(tmp_path, broken):
 
 
 def test_the_examples_on_which_training_diverged_are_named(tiny, tmp_path, monkeypatch):
-    import losses
-    import train_strong
-
     data = str(write(tmp_path / "data.jsonl", [{"id": f"r{i}", **row} for i, row in enumerate(rows(20))]))
     monkeypatch.setitem(losses.LOSSES, "xent", lambda logits, targets, step_frac: logits.sum() / 0 * 0)
     with pytest.raises(SystemExit, match=r"training has diverged: loss nan.* at step 1 of 5\. A smaller --lr .* examples r\d+, r\d+, r\d+, r\d+$"):

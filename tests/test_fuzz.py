@@ -23,12 +23,18 @@ import stage
 FUZZ = settings(derandomize=True, deadline=None, database=None)
 
 
+def jsonl(rows):
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+BYTES = st.binary(max_size=200)
+KEYS = st.sampled_from(["id", "text", "label", "probs", "choices", "x"])
+VALUES = st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+                      lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5), max_leaves=9)
+
+
 @settings(FUZZ, max_examples=300)
-@given(st.binary(max_size=200) | st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers()
-    | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(["id", "text", "label", "probs", "choices", "x"]), inner, max_size=5), max_leaves=9).map(
-            lambda row: json.dumps(row).encode()))
+@given(BYTES | VALUES.map(lambda value: json.dumps(value).encode()))
 def test_any_line_is_data_or_one_line_of_complaint(line):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file.jsonl"
@@ -45,13 +51,12 @@ def test_any_line_is_data_or_one_line_of_complaint(line):
 
 
 CELLS = st.text(max_size=6) | st.sampled_from(["text,label", "text\tlabel", "0", "1", '"', ",", "\t", "good film", "bad film"])
+TABLES = st.lists(CELLS, max_size=20).map(lambda cells: ("text,label\n" + "\n".join(cells)).encode("utf-8", "ignore"))
+REVIEWS = st.lists(st.fixed_dictionaries({"text": CELLS, "label": CELLS}), max_size=9).map(jsonl)
 
 
 @settings(FUZZ, max_examples=40)
-@given(st.sampled_from([".jsonl", ".csv", ".tsv", ".parquet"]), st.binary(max_size=200)
-                  | st.lists(CELLS, max_size=20).map(lambda cells: ("text,label\n" + "\n".join(cells)).encode("utf-8", "ignore"))
-                  | st.lists(st.tuples(CELLS, CELLS), max_size=9).map(
-                      lambda rows: "".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows).encode()))
+@given(st.sampled_from([".jsonl", ".csv", ".tsv", ".parquet"]), BYTES | TABLES | REVIEWS)
 def test_any_table_is_data_or_one_line_of_complaint(kind, content):
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         path = Path(folder) / f"mine{kind}"
@@ -65,11 +70,12 @@ def test_any_table_is_data_or_one_line_of_complaint(kind, content):
             assert records.read_jsonl(Path(folder) / "out" / "test.jsonl", "id", "text", "label")
 
 
+PREDICTIONS = st.lists(st.fixed_dictionaries({
+    "id": st.sampled_from("abcd"), "label": st.integers(0, 2), "probs": st.sampled_from([[0, 1], [0.5, 0.5], [1, 1], [0.25, 0.75]])}), max_size=5)
+
+
 @settings(FUZZ, max_examples=40)
-@given(st.binary(max_size=200) | st.lists(
-    st.fixed_dictionaries({"id": st.sampled_from("abcd"), "label": st.integers(0, 2),
-                                              "probs": st.sampled_from([[0, 1], [0.5, 0.5], [1, 1], [0.25, 0.75]])}),
-    max_size=5).map(lambda rows: "".join(json.dumps(row) + "\n" for row in rows).encode()))
+@given(BYTES | PREDICTIONS.map(jsonl))
 def test_any_prediction_file_gives_a_report_or_one_line_of_complaint(content):
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()), pytest.MonkeyPatch.context() as patch:
         for name in ("accuracy", "imitation", "confidence"):
@@ -89,8 +95,7 @@ PROBABILITY = st.floats(0, 1)
 
 
 @settings(FUZZ, max_examples=60)
-@given(st.lists(st.tuples(st.integers(0, 1), PROBABILITY, PROBABILITY, PROBABILITY),
-                                              min_size=1, max_size=30), st.integers(1, 3))
+@given(st.lists(st.tuples(st.integers(0, 1), PROBABILITY, PROBABILITY, PROBABILITY), min_size=1, max_size=30), st.integers(1, 3))
 def test_a_report_of_any_predictions_has_numbers_in_their_ranges(examples, seeds):
     label = np.array([example[0] for example in examples])
     files = [[f"{role}{seed}" for role in "wcs"] for seed in range(seeds)]

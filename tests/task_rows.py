@@ -28,7 +28,7 @@ def hh(i, shared, phrase, draw):
 
 
 def four(phrase):
-    return [f"{phrase(1, 3)}" for _ in range(4)]
+    return [phrase(1, 3) for _ in range(4)]
 
 
 def quail(i, shared, phrase, draw):

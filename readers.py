@@ -64,7 +64,7 @@ def read_hub(name, config, label, seed):
     if "train" not in data:
         stage.refuse(f"{name} has no split named train; it has {', '.join(data)}")
     tests = [split for split in ("test", "validation") if len(data.get(split, [])) and data[split][0].get(label) not in (-1, "", None)]
-    found = [[(f"{name}, {split}, row {number}", {key: value for key, value in row.items() if key != "id"})  # may begin anew in each
+    found = [[(f"{name}, {split}, row {number}", {key: value for key, value in row.items() if key != "id"})  # ids may begin anew in each split
               for number, row in drawn(data[split], seed)] for split in ["train", *tests[:1]]]
     return found if tests else [*found, []]
 

@@ -173,8 +173,9 @@ def task(hub, formatter, train, test, sizes, columns, labels, domain, licence, w
     sizes    rows of the two splits: another number is a sign of another dataset
     columns  that must be there
     labels   (column, the values it may have), or None
+    parquet  the repository needs a script, which is not run: the hub's parquet copy of it is read
+    folder   of that copy, where it has several
     phrases  some texts are parts of others, and belong to their group
-    parquet  the repository needs a script, which is not run: its parquet copy is read, of the folder named
     """
     return {"hub": hub, "format": formatter, "train": train, "test": test, "sizes": sizes, "columns": columns.split(), "labels": labels,
             "domain": domain, "licence": licence, "label_words": list(words), "config": config,

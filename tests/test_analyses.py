@@ -95,7 +95,7 @@ def test_held_out_labels_are_not_trained_on_and_are_the_same_for_the_ceiling(ana
     flipped = [row | {"label": 1 - row["label"]} if row in held else row for row in reversed(transfer)]
     write(tmp_path / "flipped.jsonl", sorted(flipped, key=lambda row: [other["id"] for other in transfer].index(row["id"])))
     inside("train_strong.py", f"--model={tiny['llama']}", f"--labels={tmp_path}/flipped.jsonl", f"--test={data}/test.jsonl",
-          f"--task={data}/task.json", "--evals=2", "--batch_size=16", "--lr=3e-3", f"--out={tmp_path}/out")
+           f"--task={data}/task.json", "--evals=2", "--batch_size=16", "--lr=3e-3", f"--out={tmp_path}/out")
     ceiling = seed / "ceiling_tiny-llama"
     assert (tmp_path / "out" / "predictions.jsonl").read_bytes() == (ceiling / "predictions.jsonl").read_bytes()
     ours, theirs = ([point["held_out_loss"] for point in read(folder / "curve.jsonl") if "held_out_loss" in point]
@@ -110,7 +110,7 @@ def test_examples_of_a_group_are_held_out_together(analyses, tiny, tmp_path):
 
     def predictions(name, lines):
         inside("train_strong.py", f"--model={tiny['gpt2']}", f"--labels={write(tmp_path / f'{name}.jsonl', lines)}", f"--test={data}/test.jsonl", "--evals=1",
-              "--epochs=1", "--lr=1e-2", f"--out={tmp_path / name}")
+               "--epochs=1", "--lr=1e-2", f"--out={tmp_path / name}")
         return (tmp_path / name / "predictions.jsonl").read_bytes()
 
     held, other, *_ = sorted(("g0", "g1", "g2", "g3"), key=lambda group: hashlib.sha256(group.encode()).digest())
@@ -122,7 +122,7 @@ def test_the_best_step_is_the_one_that_is_kept_and_saved(analyses, tiny, tmp_pat
     seed, data, _ = analyses
     common = [f"--labels={seed}/labels_tiny-bert/labels.jsonl", f"--test={data}/test.jsonl", f"--task={data}/task.json"]
     inside("train_strong.py", f"--model={tiny['llama']}", *common, "--evals=8", "--epochs=8", "--batch_size=8", "--lr=5e-3", "--keep=best",
-          "--save_model", f"--out={tmp_path}/best")
+           "--save_model", f"--out={tmp_path}/best")
     points = [point for point in read(tmp_path / "best" / "curve.jsonl") if "held_out_loss" in point]
     best = min(points, key=lambda point: point["held_out_loss"])
     metrics = json.loads((tmp_path / "best" / "run.json").read_text())["metrics"]

@@ -11,7 +11,6 @@ import pytest
 from conftest import ROOT, inside, rows, write
 
 
-
 @pytest.fixture(scope="module")
 def world(tiny, tmp_path_factory):
     """Good files of every kind, and models that are broken each in its own way."""

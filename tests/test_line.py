@@ -79,7 +79,7 @@ def test_conf_without_alpha_is_the_student_of_xent_to_the_bit(line):
 def test_same_seed_same_bits_and_the_ceiling_is_xent_on_ground_truth(line, tiny, tmp_path):
     def train(labels, out):
         inside("train_strong.py", f"--model={tiny['llama']}", f"--labels={labels}", f"--test={line.data}/test.jsonl",
-                f"--task={line.data}/task.json", *TRAINING, f"--out={tmp_path / out}", "--save_model")
+               f"--task={line.data}/task.json", *TRAINING, f"--out={tmp_path / out}", "--save_model")
         return (tmp_path / out / "predictions.jsonl").read_bytes()
 
     again = train(line.data / "transfer.jsonl", "again")

@@ -102,8 +102,12 @@ def start(args, inputs, code, loss=None):
     if not 0 < args.get("lr", 1) < float("inf"):
         refuse(f"--lr={args['lr']}: a number above 0 is needed")
     lock.give()  # what a stage before it in this process was refused or stopped over
+    if not args["out"]:
+        refuse("--out is empty: a folder is needed")
     folder = Path(args["out"])
     done = _done(folder)
+    if done and done.get("stage") != Path(code[0]).stem:
+        refuse(f"--out={folder} holds what {done.get('stage')}.py wrote; give another folder")
     found = [name for name in inputs if os.path.exists(args[name])]
     for name in found:
         if Path(args[name]).is_fifo():
@@ -171,7 +175,7 @@ def finish(run, metrics, outputs):
     _remove(*(folder / name for name in ["run.json", *_done(folder).get("outputs", []), *outputs]))
     for name in [*outputs, "run.json"]:
         os.replace(folder / f"partial.{name}", folder / name)
-    _remove(*folder.glob("state-*"))
+    _remove(*folder.glob("state-*.pt"))
     if re.fullmatch(r"seed\d+", folder.parent.name):
         with open(folder.parent.parent / "history.jsonl", "a") as history:
             history.write(json.dumps(run) + "\n")

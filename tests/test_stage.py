@@ -221,3 +221,14 @@ def test_a_stage_is_a_function_that_takes_a_path(tmp_path):
     run = stage.start({"out": tmp_path / "out"}, [], ["stage.py"])
     stage.finish(run, {}, {"a.txt": "a"})
     assert stage.start({"out": str(tmp_path / "out")}, [], ["stage.py"]) is None
+
+
+def test_what_another_stage_wrote_is_not_written_over(tmp_path):
+    stage.finish(stage.start({"out": str(tmp_path / "out")}, [], ["stage.py"]), {}, {"labels.jsonl": [{}]})
+    (tmp_path / "state-dicts").mkdir()
+    with pytest.raises(SystemExit, match="out holds what stage.py wrote; give another folder"):
+        stage.start({"out": str(tmp_path / "out")}, [], ["records.py"])
+    with pytest.raises(SystemExit, match="--out is empty"):
+        stage.start({"out": ""}, [], ["stage.py"])
+    stage.finish(stage.start({"out": str(tmp_path)}, [], ["stage.py"]), {}, {"a.txt": "a"})
+    assert (tmp_path / "state-dicts").exists() and (tmp_path / "out" / "labels.jsonl").exists()

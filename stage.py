@@ -101,18 +101,18 @@ def start(args, inputs, code, loss=None):
             refuse(f"--{name}={args[name]}: {LEAST[name]} or more is needed")
     if not 0 < args.get("lr", 1) < float("inf"):
         refuse(f"--lr={args['lr']}: a number above 0 is needed")
-    lock.give()  # what a stage before it in this process was refused or stopped over
     if not args["out"]:
         refuse("--out is empty: a folder is needed")
-    folder = Path(args["out"])
+    lock.give()  # what a stage before it in this process was refused or stopped over
+    itself, folder = Path(code[0]).stem, Path(args["out"])
     done = _done(folder)
-    if done and done.get("stage") != Path(code[0]).stem:
-        refuse(f"--out={folder} holds what {done.get('stage')}.py wrote; give another folder")
+    if done and done["stage"] != itself:
+        refuse(f"--out={folder} holds what {done['stage']}.py wrote; give another folder")
     found = [name for name in inputs if os.path.exists(args[name])]
     for name in found:
         if Path(args[name]).is_fifo():
             refuse(f"--{name}={args[name]}: a file is needed, not a pipe, for its content decides what is up to date")
-    run = {"stage": Path(code[0]).stem,
+    run = {"stage": itself,
            "args": json.loads(json.dumps({name: value for name, value in args.items() if name not in found} | {"out": str(folder)},
                                          default=lambda v: v.item() if hasattr(v, "item") else str(v))),
            "inputs": {name: fingerprint(args[name], done.get("inputs", {}).get(name)) for name in found},
@@ -216,7 +216,7 @@ def run_of(folder):
 def _done(folder):
     """run.json of a finished run of ours, or empty."""
     run = run_of(folder)
-    return run if {"args", "inputs", "code", "outputs"} <= run.keys() else {}
+    return run if {"stage", "args", "inputs", "code", "outputs"} <= run.keys() else {}
 
 
 def _identity(run):

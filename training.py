@@ -281,7 +281,7 @@ def is_sharded(model):
 
 
 def progress(total, what, unit=" tokens"):
-    """A bar that counts units; in a log file it speaks up twice a minute."""
+    """A bar that counts tokens, or what unit says; in a log file it speaks up twice a minute."""
     every = 0.5 if sys.stderr.isatty() else 30
     return tqdm(total=total, desc=what, unit=unit, unit_scale=True, mininterval=every, maxinterval=every, delay=1,
                 disable=RANK > 0 or not what,

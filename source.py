@@ -15,16 +15,34 @@ from pathlib import Path
 from records import refuse
 
 HERE = Path(__file__).resolve().parent
+FOUND = {file: file.read_text() for file in HERE.glob("*.py")}  # as this process found them, just before it loads them
+
+
+def check_loaded():
+    """Refuses where a file was edited after this process had loaded it: the old code would run, and the new would be recorded."""
+    for file, found in FOUND.items():
+        now = file.read_text()
+        if file.stem not in sys.modules:
+            FOUND[file] = now
+        elif now != found and _code(file.name, now) != _code(file.name, found):
+            refuse(f"{file.name} was edited after this process had loaded it; start it again (in a notebook: restart the kernel)")
 
 
 def code_of(*files):
     """The code of whole files, without comments, docstrings and layout."""
-    return "".join(_code((HERE / file).read_text()) for file in files)
+    return "".join(_code(file, (HERE / file).read_text()) for file in files)
 
 
 @functools.cache  # for who trains many students in one process
-def _code(text):
-    return code(ast.parse(text))
+def _code(file, text):
+    return code(_parse(file, text))
+
+
+def _parse(file, text):
+    try:
+        return ast.parse(text)
+    except SyntaxError as error:
+        refuse(f"{file}:{error.lineno}: {error.msg}")
 
 
 def code(tree):
@@ -47,6 +65,8 @@ def parse_loss(spec):
         try:
             parameters[key] = json.loads(value.lower())
         except ValueError:
+            parameters[key] = None
+        if type(parameters[key]) not in (int, float, bool):
             refuse(f"--loss={spec}: {part} should read like alpha=0.75")
         if known is not None and key not in known:
             refuse(f"--loss={spec}: {name} has no parameter {key}; it has {', '.join(known) or 'none'}")
@@ -55,13 +75,9 @@ def parse_loss(spec):
 
 def loss_source(name):
     """The code of LOSSES[name] in losses.py and of everything there that it uses. Does not import torch."""
-    try:
-        tree = ast.parse((HERE / "losses.py").read_text())
-    except SyntaxError as error:
-        refuse(f"losses.py:{error.lineno}: {error.msg}")
-    top = _statements(tree)
+    top = _statements(_parse("losses.py", (HERE / "losses.py").read_text()))
     table = getattr(top.get("LOSSES", [None])[-1], "value", None)
-    if not isinstance(table, ast.Dict):
+    if not isinstance(table, ast.Dict) or not all(isinstance(key, ast.Constant) for key in table.keys):
         refuse('losses.py: LOSSES must be a plain dict, LOSSES = {"xent": xent, ...}')
     losses = {key.value: value for key, value in zip(table.keys, table.values)}
     if name not in losses:

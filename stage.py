@@ -103,6 +103,7 @@ def start(args, inputs, code, loss=None):
         refuse(f"--lr={args['lr']}: a number above 0 is needed")
     if not args["out"]:
         refuse("--out is empty: a folder is needed")
+    source.check_loaded()
     lock.give()  # what a stage before it in this process was refused or stopped over
     itself, folder = Path(code[0]).stem, Path(args["out"])
     done = _done(folder)
@@ -184,9 +185,10 @@ def finish(run, metrics, outputs):
 
 @contextlib.contextmanager
 def watched(rows):
-    """Around the training on rows: where it diverges, one line says on which of them."""
+    """Around the training on rows: the code in run.json is what was loaded, and where it diverges, one line says on which of them."""
     from training import Diverged  # where something is trained it is loaded by now
 
+    source.check_loaded()
     try:
         yield
     except Diverged as error:

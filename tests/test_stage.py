@@ -113,8 +113,44 @@ def test_of_the_losses_only_the_one_used_and_what_it_calls_counts(tmp_path, monk
     edit(here / "losses.py", '"xent": xent', '"mean": mean, "xent": xent')
     with pytest.raises(SystemExit, match="mean must take logits, weak_probs, step_frac and then its own parameters"):
         source.parse_loss("mean:eps=0.2")
+    with pytest.raises(SystemExit, match="conf:alpha=null: alpha=null should read like alpha=0.75"):
+        source.parse_loss("conf:alpha=null")
     edit(here / "losses.py", "LOSSES = {", "xent = torch.no_grad()(xent)\nLOSSES = {")
     assert "def xent" in source.loss_source("xent") and "no_grad" in source.loss_source("xent")  # bound twice: both count
+    edit(here / "losses.py", "LOSSES = {", "LOSSES = {**{}, ")
+    with pytest.raises(SystemExit, match="LOSSES must be a plain dict"):
+        source.loss_source("xent")
+
+
+NOTEBOOK = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import stage, records
+def run():
+    if begun := stage.start({"out": sys.argv[2]}, [], ["records.py", "metrics.py"]):
+        import metrics
+        stage.finish(begun, {}, {"a.txt": "a"})
+def append(file, text):
+    with open(Path(sys.argv[1], file), "a") as stream:
+        stream.write(text)
+run()
+append("pairs.py", "X = 1")  # was not loaded
+append("metrics.py", "# a remark")
+run()
+append("metrics.py", "\\nX = 1")
+run()
+"""
+
+
+def test_code_edited_after_it_was_loaded_is_not_recorded_as_what_ran(tmp_path, monkeypatch):
+    here = project(tmp_path / "project")
+    done = subprocess.run([sys.executable, "-c", NOTEBOOK, here, tmp_path / "out"], capture_output=True, text=True)
+    assert done.stdout == f"up to date: {tmp_path}/out\n" and done.returncode == 1
+    assert done.stderr == "-c: metrics.py was edited after this process had loaded it; start it again (in a notebook: restart the kernel)\n"
+    monkeypatch.setitem(source.FOUND, ROOT / "training.py", "")  # edited while a stage loaded it
+    with pytest.raises(SystemExit, match="training.py was edited"), stage.watched([]):
+        pass
 
 
 def test_model_folder_counts_by_content(tmp_path):

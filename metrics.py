@@ -26,8 +26,8 @@ def mean_se(values):
 
 
 def share_se(values, where):
-    """Mean of the (S, n) values where `where` holds, and its standard error; (None, None) where it never does."""
-    if not where.any():
+    """Mean of the (S, n) values where `where` holds, and its standard error; (None, None) where that is fewer than five times."""
+    if where.sum() < 5:
         return None, None
     share = values[where].mean()
     return float(share), mean_se((values - share) * where / where.mean())[1]
@@ -55,8 +55,8 @@ def calibration(p1, label):
     cells = (which[:, None] == np.arange(BINS)[:, None]) * (right - confidence)[:, None]  # (S, BINS, n)
     curve = []
     for here in (which == b for b in range(BINS)):
-        if here.sum() >= 5:
-            accuracy, se = share_se(right.astype(float), here)
+        accuracy, se = share_se(right.astype(float), here)
+        if accuracy is not None:
             curve.append({"confidence": float(confidence[here].mean()), "accuracy": accuracy, "accuracy_se": se, "share": float(here.mean())})
     return {"confidence": float(confidence.mean()), "ece": float(np.abs(cells.mean(2)).sum(1).mean()),
             "brier": float(((p1 - label) ** 2).mean()), "reliability": curve}

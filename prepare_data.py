@@ -45,6 +45,9 @@ def main(
         return print_tasks()
     if not task or not out:
         stage.refuse("a task and --out are needed; --list shows the public tasks, --help all flags")
+    pair = [column for column in choices.split(",") if column]
+    if pair and len({*pair}) != 2:
+        stage.refuse(f"--choices={choices}: two different columns are needed")
     local = task not in tasks.TASKS and (os.path.exists(task) or Path(task).suffix in readers.FORMATS)
     beside = Path(task, "task.json") if os.path.isdir(task) else Path(task).with_name("task.json")
     beside = str(beside) if local and beside.is_file() else ""  # may stand beside a file of one's own
@@ -60,7 +63,7 @@ def main(
     elif local or "/" in task:
         about = {"name": Path(task).stem, "source": task if not local else Path(task).name, **records.read_task(beside)}
         splits = [readers.read_local(task), []] if local else readers.read_hub(task, config or None, label, seed)
-        train, test = readers.own_rows(splits, text, [c for c in choices.split(",") if c], label, group, about, strict=local)
+        train, test = readers.own_rows(splits, text, pair, label, group, about, strict=local)
     else:
         near = difflib.get_close_matches(task, tasks.TASKS, 1)
         stage.refuse(f"unknown task {task}; " + (f"did you mean {near[0]}? " if near else "")

@@ -140,7 +140,7 @@ def own_rows(splits, text, choices, label, group, about, strict):
         made.append([])
         for where, row in rows:
             for column in columns:
-                if column not in row or strict and row[column] is None:
+                if column not in row or strict and (row[column] is None or row[column] != row[column]):  # a missing number may read nan
                     has = ", ".join(str(key) for key in row if key is not None) or "nothing"
                     stage.refuse(f"{where}: {column} is missing; the row has {has}. --text, --label, --choices and --group name columns")
             content = [row[column] for column in choices] if choices else row["choices"] if pairs else row[text]

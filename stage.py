@@ -32,6 +32,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weak
 HOW = ("out", "microbatch", "checkpointing", "fsdp", "save_minutes", "save_model")  # arguments on which no result depends
 LEAST = {"batch_size": 1, "max_tokens": 1, "block": 2, "shots": 0, "calibrate": 0, "epochs": 0, "evals": 0, "microbatch": 0, "save_minutes": 0,
          "max_train": 2, "max_test": 2}  # an example of each class
+WRITTEN = ("model", "predictions.jsonl", "labels.jsonl", "curve.jsonl", "run.json")  # what stages that train and label write
 
 
 # ---------------------------------------------------------------------------------------------------------------- flags
@@ -113,6 +114,9 @@ def start(args, inputs, code, loss=None):
     for name in found:
         if Path(args[name]).is_fifo():
             refuse(f"--{name}={args[name]}: a file is needed, not a pipe, for its content decides what is up to date")
+        given = Path(args[name]).resolve()
+        if {given, *given.parents} & {folder.resolve() / file for file in WRITTEN}:
+            refuse(f"--{name}={args[name]} would be replaced by what is written into --out={folder}; give another folder")
     run = {"stage": itself,
            "args": json.loads(json.dumps({name: value for name, value in args.items() if name not in found} | {"out": str(folder)},
                                          default=lambda v: v.item() if hasattr(v, "item") else str(v))),
@@ -152,7 +156,7 @@ def finish(run, metrics, outputs):
     folder = Path(run["args"]["out"])
     folder.mkdir(parents=True, exist_ok=True)
     if FIRST:
-        _remove(*folder.glob("partial.*"))  # from a crash
+        _remove(*(folder / f"partial.{name}" for name in {*WRITTEN, *outputs}))  # from a crash
     partial = {name: folder / f"partial.{name}" for name in outputs}
     for name, content in outputs.items():
         if callable(content):

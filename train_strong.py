@@ -10,6 +10,7 @@ With --evals=8 a tenth of the labels is held out, the same for student and ceili
 accuracy, the loss on held-out labels and, given --weak, agreement with the supervisor. --keep=best stops early, by held-out labels.
 """
 
+import collections
 import functools
 import hashlib
 
@@ -59,12 +60,13 @@ def main(
         stage.refuse(f"{weak} does not hold the ids of {test}: the supervisor's predictions on this very file are needed")
     held_rows = []
     if evals:  # by a hash of id, or group: the same examples for student and ceiling, whatever the order of their files
-        place = {row["id"]: hashlib.sha256(str(row.get("group", row["id"])).encode()).digest() for row in train_rows}
-        last = sorted(place.values())[max(0, len(place) // 10 - 1)]
-        held_rows = [row for row in train_rows if place[row["id"]] <= last]
-        train_rows = [row for row in train_rows if place[row["id"]] > last]
-        if not train_rows:
-            stage.refuse(f"{labels}: --evals holds a tenth of the labels out, whole groups of them; there are too few")
+        groups, tenth = [str(row.get("group", row["id"])) for row in train_rows], max(1, len(train_rows) // 10)
+        sizes = collections.Counter(groups)
+        place = [(sizes[group] > tenth, hashlib.sha256(group.encode()).digest()) for group in groups]  # groups larger than that come last
+        last = sorted(place)[tenth - 1]
+        train_rows, held_rows = ([row for row, here in zip(train_rows, place) if (here <= last) == held] for held in (False, True))
+        if 2 * len(held_rows) > len(train_rows):
+            stage.refuse(f"{labels}: --evals would hold {len(held_rows)} of {len(place)} labels out, whole groups of them; there are too few")
     texts, held_texts = records.texts(labels, train_rows), records.texts(labels, held_rows)
     records.both_classes(labels, train_rows)
     test_texts = records.texts(test, test_rows, like=texts)

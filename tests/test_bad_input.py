@@ -19,6 +19,7 @@ def world(tiny, tmp_path_factory):
     write(folder / "train.jsonl", made)
     write(folder / "test.jsonl", made[:20])
     write(folder / "labels.jsonl", [{"id": row["id"], "text": row["text"], "probs": [0.2, 0.8]} for row in made])
+    write(folder / "one-group.jsonl", [{"id": row["id"], "text": row["text"], "probs": [0.2, 0.8], "group": "a"} for row in made])
     write(folder / "weak.jsonl", [{"id": row["id"], "label": row["label"], "probs": [0.2, 0.8]} for row in made[:20]])
     (folder / "task.json").write_text('{"label_words": [" negative", " positive"]}')
     (folder / "empty").mkdir()
@@ -139,6 +140,7 @@ def test_a_line(world, tmp_path, name, second, complaint):
     ("train_weak", {"task": "{w}/three.json"}, "must be two different texts"),
     ("train_weak", {"train": "{w}/pipe"}, "a file is needed, not a pipe"),
     ("train_strong", {"weak": "{w}/labels.jsonl", "evals": 2}, "does not hold the ids of"),
+    ("train_strong", {"labels": "{w}/one-group.jsonl", "evals": 2}, "would hold 40 of 40 labels out"),
     ("label_weak", {"data": "{w}/none.jsonl"}, "cannot read {w}/none.jsonl"),
     ("train_generative", {"data": "{w}/weak.jsonl"}, "weak.jsonl:1: text or choices is missing"),
     ("prompt_strong", {"task": "{w}/train.jsonl"}, "not a task.json"),
@@ -186,11 +188,13 @@ def test_a_line(world, tmp_path, name, second, complaint):
     ("train_strong", {"keep": "best"}, "--keep=best: last or best is needed, best with --evals"),
     ("train_strong", {"fsdp": "true"}, "--fsdp spreads a model over several processes"),
     ("train_generative", {"block": "1"}, "--block=1: 2 or more is needed"),
+    ("prepare_data", {"choices": "text,text"}, "--choices=text,text: two different columns are needed"),
     ("prepare_data", {"max_train": "-5"}, "--max_train=-5: 2 or more is needed"),
     # places
     ("train_weak", {"out": "{w}/train.jsonl"}, "cannot write into {w}/train.jsonl: File exists; another --out is needed"),
     ("train_weak", {"out": "{w}/train.jsonl/x"}, "cannot write into {w}/train.jsonl/x: Not a directory"),
     ("train_weak", {"out": "/proc/x"}, "cannot write into /proc/x"),
+    ("train_strong", {"out": "{w}"}, "--labels={w}/labels.jsonl would be replaced by what is written into --out={w}"),
     ("evaluate_pgr", {"out": "/proc/x"}, "cannot write into /proc/x"),
     ("prepare_data", {"out": "{w}/train.jsonl"}, "must not be written over"),
 ])

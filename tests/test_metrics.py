@@ -36,18 +36,19 @@ def test_standard_error_of_a_share_is_that_of_resampling():
 
 
 def test_agreement_and_disagreement_by_hand():
-    label = np.ones(8, int)
-    weak = np.array([[0.9, 0.9, 0.9, 0.9, 0.3, 0.3, 0.3, 0.3]])  # right on the first four
-    student = np.array([[0.8, 0.8, 0.8, 0.01, 0.95, 0.95, 0.6, 0.2]])
+    label = np.ones(80, int)
+    weak = np.array([[0.9, 0.9, 0.9, 0.9, 0.3, 0.3, 0.3, 0.3] * 10])  # right on the first four
+    student = np.array([[0.8, 0.8, 0.8, 0.01, 0.95, 0.95, 0.6, 0.2] * 10])
     found = metrics.agreement(student, weak, label)
     assert found["agreement"] == 0.5 and found["agreement_weak_right"] == 0.75 and found["agreement_weak_wrong"] == 0.25
-    assert found["agreement_weak_right_se"] == pytest.approx((0.75 * 0.25 / 4) ** 0.5)
+    assert found["agreement_weak_right_se"] == pytest.approx((0.75 * 0.25 / 40) ** 0.5)
     # they differ on 3 (student surer by .09, wrong), 4 and 5 (surer by .25, right) and 6 (less sure by .1, right)
     found = metrics.disagreement(student, weak, label)
     assert found["right_if_surer"] == pytest.approx(2 / 3) and found["right_if_less_sure"] == 1
-    assert found["by_confidence"] == []  # too few to cut into bins
-    found = metrics.disagreement(np.tile(student, 10), np.tile(weak, 10), np.tile(label, 10))["by_confidence"]
-    assert [(round(b["surer_by"], 3), b["right"]) for b in found] == [(-0.1, 1), (0.09, 0), (0.25, 1)]
+    # quantiles fall together where so many are equal: three bins
+    assert [(round(b["surer_by"], 3), b["right"]) for b in found["by_confidence"]] == [(-0.1, 1), (0.09, 0), (0.25, 1)]
+    found = metrics.disagreement(student[:, :8], weak[:, :8], label[:8])  # of one example and of three nothing is claimed
+    assert found["right_if_less_sure"] is found["right_if_surer"] is None and found["by_confidence"] == []
 
 
 def test_a_student_that_never_differs():

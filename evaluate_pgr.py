@@ -12,6 +12,7 @@ scaling.png where a supervisor has students of several sizes.
 
 import functools
 import json
+import os
 import re
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def main(
     files = sorted({path for run in runs for path in run})
     curves = [str(curve) for curve in map(report.curve_beside, files) if curve]
     sizes = {ceiling: size for _, ceiling, students in found if (size := pairs.parameters(Path(next(iter(students.values()))[0][1]).parent))}
-    outdated = sorted(str(Path(run[2]).parent) for run in runs if pairs.has_changed(Path(run[2]).parent))
+    outdated = [folder for folder in map(os.path.dirname, files) if pairs.has_changed(Path(folder))]
     run = stage.start({"out": out, "pairs": found, "sizes": sizes, "left_out": left_out, "outdated": outdated,
                        **{path: path for path in files + curves}},
                       inputs=files + curves, code=[__file__, "report.py", "metrics.py", "figures.py"])
@@ -62,7 +63,8 @@ def main(
     table = "\n\n".join([*map(report.tables, reports), *report.scaling_tables(by_size)]) + "\n"
     said = [f"left out: {folder} was trained on other data or labels, or with other settings, than the ceiling beside it or the newest of the "
             "seeds, or with another version of its loss; run it again, or remove it." for folder in left_out]
-    said += [f"{folder} was trained with its loss as it was in losses.py before the last edit; LOSSES=... trains it again." for folder in outdated]
+    said += [f"{folder} was trained with its loss as it was in losses.py before the last edit; run_all.sh with this loss in LOSSES trains it again."
+             for folder in outdated]
     if said:
         table += "\n" + "".join(map("- Warning: {}\n".format, said))
     text = json.dumps({**reports[0], "more_pairs": reports[1:]}, indent=1, default=lambda value: value.item()) + "\n"

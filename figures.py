@@ -61,7 +61,7 @@ def imitation(reports, path):
     for (panel,), report in zip(panels, reports):
         models = [*report["students"], report["ceiling"]]
         for key, marker, text in (("agreement_weak_right", "o", "where the supervisor is right"), ("agreement_weak_wrong", "X", "where it is wrong")):
-            share, se = (np.array([m[name] for m in models], float) for name in (key, f"{key}_se"))  # nan where the supervisor is never wrong
+            share, se = (np.array([m[name] for m in models], float) for name in (key, f"{key}_se"))  # nan where it hardly ever is
             panel.errorbar(share[:-1], range(len(models) - 1), xerr=se[:-1], fmt=marker, color=STUDENT, capsize=3, label=text)
             panel.errorbar(share[-1], len(models) - 1, xerr=se[-1], fmt=marker, color=CEILING, capsize=3)
             panel.axvline(share[-1], color=CEILING, ls=":", lw=1)

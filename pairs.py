@@ -20,7 +20,7 @@ def find(results):
     pairs, left_out = {}, []
     for path in sorted(results.glob("seed*/*-to-*_*/predictions.jsonl")):
         student, seed = path.parent, path.parent.parent
-        if not re.fullmatch(r"seed\d+", seed.name):
+        if not re.fullmatch(r"seed(0|[1-9]\d*)", seed.name):
             continue  # a copy, say
         weaks, ceilings = ([file.parent.name.removeprefix(role) for file in sorted(seed.glob(f"{role}*/predictions.jsonl"))] for role in ("weak_", "ceiling_"))
         named = [(weak, ceiling) for weak in weaks for ceiling in ceilings if student.name.startswith(f"{weak}-to-{ceiling}_")]
@@ -36,17 +36,21 @@ def find(results):
                 chain = links if all((link / "predictions.jsonl").exists() for link in links) else []
                 files = [str(folder / "predictions.jsonl") for folder in (weak, ceiling, student, *chain)]
                 pairs.setdefault(names, {}).setdefault(name, []).append(files)
+    tests = {ceiling: stage.run_of(Path(ceiling).parent).get("inputs", {}).get("test", {}).get("sha256")
+             for students in pairs.values() for runs in students.values() for _, ceiling, *_ in runs}
+    last = tests.get(max(filter(tests.get, tests), key=os.path.getmtime, default=None))
     for names, students in pairs.items():
         every = [files for runs in students.values() for files in runs]
-        alike = newest(every, 0, 2)  # weak supervisor and ceiling first: all students of a table are held against the same two
+        alike = [files for files in every if tests[files[1]] in (None, last)]  # all pairs of a report are tested on one file
+        alike = newest(alike, 0, 2)  # weak supervisor and ceiling first: all students of a table are held against the same two
         kept = {name: newest(runs, 2) for name, of in students.items() if (runs := [files for files in of if files in alike])}
         left_out += [str(Path(files[2]).parent) for files in every if not any(files in runs for runs in kept.values())]
         pairs[names] = kept
-    if not pairs:
+    if not any(pairs.values()):
         stage.refuse(f"{results}: no student found with its weak supervisor and ceiling beside it; run_all.sh makes them" + "".join(
             f"; {folder} was trained on other data or labels, or with other settings" for folder in left_out[:1]))
     return [[*names, dict(sorted(students.items(), key=lambda item: (item[0] != "xent", item[0] != "conf", item[0])))]
-            for names, students in sorted(pairs.items())], left_out
+            for names, students in sorted(pairs.items()) if students], left_out
 
 
 def teachers(begin, student):
@@ -57,11 +61,11 @@ def teachers(begin, student):
 
 
 def has_changed(folder):
-    """Whether a student's loss is no longer what it was when it was trained."""
+    """Whether a model's loss is no longer what it was when it was trained. A supervisor's is xent."""
     run = stage.run_of(folder)
-    loss = run.get("args", {}).get("loss")
+    loss = run.get("args", {}).get("loss", "xent")
     try:
-        return bool(loss and "loss_source" in run) and run["loss_source"] != source.loss_source(loss.partition(":")[0])
+        return "loss_source" in run and run["loss_source"] != source.loss_source(loss.partition(":")[0])
     except SystemExit:  # it is not there any more
         return True
 
@@ -89,8 +93,10 @@ def stale(teacher, pupil, first, ceiling):
     labels = teacher.with_name("labels_" + teacher.name.removeprefix("weak_" * (teacher == first)))
     run = stage.run_of(pupil)
     used, truth = (its.get("inputs", {}).get("labels", {}).get("sha256") for its in (run, stage.run_of(ceiling)))
-    if not used or used == truth and run.get("stage") == "prompt_strong":  # shots may have ground truth
-        return False
+    if not used or not (labels / "labels.jsonl").exists():
+        return False  # nothing to compare
+    if used == truth and run.get("stage") == "prompt_strong":
+        return False  # shots may have ground truth
     given = stage.run_of(labels).get("inputs", {})
     if truth and given.get("data", {}).get("sha256", truth) != truth:
         return True  # labels of other examples than the ceiling's

@@ -72,7 +72,7 @@ ask() {  # SHOTS LABELS NAME: prompts $model
 
 python "$here/source.py" ${LOSSES:-xent conf}  # a slip there is found before anything is trained
 for seed in ${SEEDS:-0}; do
-  case $seed in *[!0-9]*) echo "run_all.sh: SEEDS=\"${SEEDS}\": whole numbers are needed, with spaces between them" >&2; exit 1 ;; esac
+  case $seed in *[!0-9]* | 0?*) echo "run_all.sh: SEEDS=\"${SEEDS}\": whole numbers are needed, such as 0 1 2" >&2; exit 1 ;; esac
 done
 stage prepare_data.py "${names[2]}" ${prepare[@]+"${prepare[@]}"} --out="$data"
 for seed in ${SEEDS:-0}; do

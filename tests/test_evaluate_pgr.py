@@ -125,6 +125,19 @@ def test_a_student_of_other_labels_or_settings_is_left_out(tmp_path):
     assert printed.count("left out") == 4
     write(seed / "labels_a" / "run.json", [{"inputs": {"data": {"sha256": "other examples"}}}])
     assert "good was trained on other data" in inside("evaluate_pgr.py", tmp_path / "task", ok=False)[2]
+    shutil.rmtree(seed / "labels_a")  # was not copied with the rest: nothing says that they have changed
+    assert [student["name"] for student in evaluate_folder(tmp_path / "task")[0]["students"]] == ["good", "other-labels"]
+
+
+def test_a_pair_that_was_tested_on_another_file_is_left_out(tmp_path):
+    for when, (strong, test) in enumerate([("b", "old"), ("c", "new")]):
+        for name in ("weak_a", f"ceiling_{strong}", f"a-to-{strong}_xent"):
+            finished(tmp_path / "task" / "seed0" / name, WEAK if name == "weak_a" else CEILING, when, inputs={"test": {"sha256": test}})
+    for name in ("ceiling_b", "a-to-b_xent"):
+        predictions(tmp_path / "task" / "seed0" / name / "predictions.jsonl", CEILING, copies=10)
+        os.utime(tmp_path / "task" / "seed0" / name / "predictions.jsonl", (0, 0))
+    report, printed = evaluate_folder(tmp_path / "task")
+    assert report["ceiling"]["name"] == "c" and not report["more_pairs"] and left_out(printed) == ["seed0/a-to-b_xent"]
 
 
 def test_folders_of_losses_with_parameters_can_be_named(tmp_path):
@@ -208,9 +221,12 @@ def test_seeds_of_other_settings_or_of_an_earlier_loss_are_not_pooled(tmp_path):
     for seed, (lr, loss) in enumerate([(1, "old"), (1, "new"), (2, "new"), (1, "new")]):
         for name, right in {"weak_a": WEAK, "ceiling_b": CEILING, "a-to-b_conf": STUDENT}.items():
             finished(tmp_path / "task" / f"seed{seed}" / name, right, seed, args={"lr": lr, "seed": seed}, loss_source=loss if "conf" in name else "xent")
+    shutil.copytree(tmp_path / "task" / "seed3", tmp_path / "task" / "seed03")
     report, printed = evaluate_folder(tmp_path / "task")
-    assert report["students"][0]["seeds"] == 2
+    assert report["students"][0]["seeds"] == 2  # seed03 is none
     assert left_out(printed) == ["seed0/a-to-b_conf", "seed2/a-to-b_conf"]
+    assert re.findall(r"(seed\d/\S+) was trained with its loss as it was in losses.py before the last edit", printed) == [
+        f"seed{seed}/{name}" for seed in (1, 3) for name in ("a-to-b_conf", "ceiling_b", "weak_a")]
     assert "another version of its loss" in (tmp_path / "task" / "report.md").read_text()
 
 

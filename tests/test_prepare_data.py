@@ -151,6 +151,11 @@ def test_an_author_0_is_a_group_and_an_id_that_is_missing_is_none(tmp_path):
     assert all(row["id"] for row in prepare(tmp_path / "own.csv", tmp_path / "other")["test"])
 
 
+def test_a_label_that_is_not_a_number_is_missing(tmp_path):
+    with pytest.raises(SystemExit, match="mine.jsonl:2: label is missing"):
+        prepare_data.main(str(write(tmp_path / "mine.jsonl", [{"text": "a", "label": 1}, {"text": "b", "label": float("nan")}])), str(tmp_path / "data"))
+
+
 def test_rows_of_the_hub_that_cannot_be_read_are_left_out(tmp_path, monkeypatch):
     made = [{"choices": [f"a {i}", f"b {i}"] if i % 9 else None, "label": i % 2, "list": [i]} for i in range(90)]
     monkeypatch.setattr(readers, "load", lambda *_: {"train": datasets.Dataset.from_list(made)})

@@ -35,6 +35,11 @@ def test_bad_flags_are_refused_before_any_work(flags, complaint):
     assert status != 0 and complaint in error and error.count("\n") == 1
 
 
+@pytest.mark.parametrize("seeds", ["0 01", "0,1"])
+def test_a_seed_is_written_in_one_way(seeds):
+    assert f'SEEDS="{seeds}": whole numbers are needed' in command("run_all.sh", "a", "b", "c", ok=False, SEEDS=seeds)[2]
+
+
 def test_help_shows_every_flag_with_its_comment():
     _, printed, _ = inside("train_strong.py", "--help")
     assert "python train_strong.py --model=gpt2-xl" in printed and "lr=5e-5," in printed and "# peak learning rate" in printed

@@ -134,13 +134,6 @@ def compare(works, rounds, parameters):
     return {name: [statistics.median(column) for column in zip(*found)] for name, found in measured.items()}
 
 
-def outside_embeddings(model):
-    import torch
-
-    embeddings = sum(module.weight.numel() for module in model.modules() if isinstance(module, torch.nn.Embedding))
-    return sum(p.numel() for p in model.parameters()) - embeddings
-
-
 def rates(title, model, ids, rounds):
     """Finetuning on the first 320 lists of token ids, in batches of 32, and predicting of all."""
     import torch
@@ -166,7 +159,7 @@ def rates(title, model, ids, rounds):
     if len(ids) > 320:
         works["predicting"] = int(lengths.sum()), 2, predict
     results = {}
-    for name, (rate, done, bf16, float32) in compare(works, rounds, outside_embeddings(model)).items():
+    for name, (rate, done, bf16, float32) in compare(works, rounds, model.num_parameters(exclude_embeddings=True)).items():
         results |= {f"{title}, {name}: tokens/s": rate, f"{title}, {name}: GFLOP/s": done / 1e9,
                     f"{title}, {name}: share of the bf16 peak": bf16, f"{title}, {name}: share of the float32 peak": float32}
     return {**results, f"{title}: memory, GB": memory()}
@@ -219,7 +212,7 @@ def plain_loop(rounds):
             optimizer.zero_grad()
 
     work = sum(len(text) for batch in some for text in batch), 6, steps
-    rate, done, _, float32 = compare({"": work}, rounds, outside_embeddings(model))[""]
+    rate, done, _, float32 = compare({"": work}, rounds, model.num_parameters(exclude_embeddings=True))[""]
     return {"the same, plain loop: tokens/s": rate, "the same, plain loop: share of the float32 peak": float32}
 
 

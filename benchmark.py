@@ -1,4 +1,4 @@
-"""How fast is it on this machine? Prints a table and saves the numbers as JSON; 16 minutes on two CPU cores.
+"""How fast is it on this machine? Prints a table and saves the numbers as JSON; 20 minutes on two CPU cores.
 
     python benchmark.py                  # with the demo, from its data to its report; --demo=false leaves that out
     python benchmark.py --out=FILE.json
@@ -46,7 +46,10 @@ def main(
     print("\n| " + ", ".join(results.values()) + " | |\n|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         parts = [(peaks,), (ours, rounds), (plain_loop, rounds), (checkpointing,), (starts, scratch)]
-        parts += [(gpt2_xl, rounds)] * bool(gpu) + [(demo_stages, scratch), (probes, scratch)] * demo
+        if gpu:
+            parts += [(gpt2_xl, rounds)]
+        if demo:
+            parts += [(demo_stages, scratch), (probes, scratch)]
         for part in parts:
             with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
                 for name, value in process.submit(quiet, *part).result().items():

@@ -48,7 +48,7 @@ def main(
     runs = [run for *_, students in found for runs in students.values() for run in runs]
     files = sorted({path for run in runs for path in run})
     curves = [str(curve) for curve in map(report.curve_beside, files) if curve]
-    sizes = {ceiling: size for _, ceiling, students in found if (size := pairs.parameters(Path(next(iter(students.values()))[0][1]).parent))}
+    sizes = pairs.sizes(found)
     outdated = [folder for folder in map(os.path.dirname, files) if pairs.has_changed(Path(folder))]
     run = stage.start({"out": out, "pairs": found, "sizes": sizes, "left_out": left_out, "outdated": outdated,
                        **{path: path for path in files + curves}},

@@ -22,7 +22,8 @@ def find(results):
         student, seed = path.parent, path.parent.parent
         if not re.fullmatch(r"seed(0|[1-9]\d*)", seed.name):
             continue  # a copy, say
-        weaks, ceilings = ([file.parent.name.removeprefix(role) for file in sorted(seed.glob(f"{role}*/predictions.jsonl"))] for role in ("weak_", "ceiling_"))
+        weaks = [file.parent.name.removeprefix("weak_") for file in sorted(seed.glob("weak_*/predictions.jsonl"))]
+        ceilings = [file.parent.name.removeprefix("ceiling_") for file in sorted(seed.glob("ceiling_*/predictions.jsonl"))]
         named = [(weak, ceiling) for weak in weaks for ceiling in ceilings if student.name.startswith(f"{weak}-to-{ceiling}_")]
         if named:
             names = max(named, key=lambda names: len("".join(names)))  # of m and m_v2 the longer
@@ -81,16 +82,20 @@ def newest(runs, begin, end=None):
 def recipe(folder):
     """What must be alike in the runs of all seeds: settings, code, the loss as it was then, and inputs that no seed makes for itself."""
     run = stage.run_of(folder)
-    pupil, tuned = not folder.name.startswith(("weak_", "ceiling_")), folder.name.endswith("-generative")
-    own = ["weak"] + ["labels"] * pupil + ["model"] * (pupil or tuned)
+    own = ["weak"]
+    if not folder.name.startswith(("weak_", "ceiling_")):
+        own = ["weak", "labels", "model"]
+    elif folder.name.endswith("-generative"):
+        own = ["weak", "model"]
     given = {name: its["sha256"] for name, its in run.get("inputs", {}).items() if name not in own}
-    return {key: value for key, value in run.get("args", {}).items() if key not in ("seed", *stage.HOW)}, run.get("code"), run.get("loss_source"), given
+    args = {key: value for key, value in run.get("args", {}).items() if key not in ("seed", *stage.HOW)}
+    return args, run.get("code"), run.get("loss_source"), given
 
 
 def stale(teacher, pupil, first, ceiling):
     """Whether a pupil learned from other labels than its teacher gives today, or these are of an earlier model of the teacher's, or
     of other examples than the ceiling's."""
-    labels = teacher.with_name("labels_" + teacher.name.removeprefix("weak_" * (teacher == first)))
+    labels = teacher.with_name("labels_" + (teacher.name.removeprefix("weak_") if teacher == first else teacher.name))
     run = stage.run_of(pupil)
     used, truth = (its.get("inputs", {}).get("labels", {}).get("sha256") for its in (run, stage.run_of(ceiling)))
     if not used or not (labels / "labels.jsonl").exists():
@@ -120,6 +125,13 @@ def differs(student, ceiling):
     return any(mine.get(key) != its.get(key) for key in (mine.keys() | its.keys()) - {"loss", "labels", "weak", *stage.HOW})
 
 
-def parameters(folder):
-    """How many weights the model of a run has; 0 where it does not say so, or was tuned on the topic first."""
-    return 0 if folder.name.endswith("-generative") else stage.run_of(folder).get("metrics", {}).get("parameters", 0)
+def sizes(found):
+    """{strong model: how many weights it has}, but for those whose run does not say so, or that were tuned on the topic first."""
+    known = {}
+    for _, name, students in found:
+        first = next(iter(students.values()))[0]  # weak, ceiling, student: of whichever seed
+        folder = Path(first[1]).parent
+        size = stage.run_of(folder).get("metrics", {}).get("parameters")
+        if size and not folder.name.endswith("-generative"):
+            known[name] = size
+    return known

@@ -20,9 +20,11 @@ def pair(weak_name, ceiling_name, students, label, p1):
 
     runs = sorted({tuple(run[:2]) for found in students.values() for run in found})  # the seeds
     weak, ceiling = stack(runs, 0), stack(runs, 1)
-    report = {"examples": len(label), "class1": float(label.mean()), "seeds": len(runs), "weak": {"name": weak_name, **metrics.describe(weak, label)},
+    report = {"examples": len(label), "class1": float(label.mean()), "seeds": len(runs),
+              "weak": {"name": weak_name, **metrics.describe(weak, label)},
               "ceiling": {"name": ceiling_name, **metrics.describe(ceiling, label), **metrics.agreement(ceiling, weak, label),
-                          **overfitting([run[1] for run in runs], len(label))}, "students": []}
+                          **overfitting([run[1] for run in runs], len(label))},
+              "students": []}
     for name, found in students.items():
         weak, ceiling, student = (stack(found, which) for which in range(3))
         right = np.stack([(p > 0.5) == label for p in (weak, ceiling, student)])  # (3, S, n)
@@ -36,7 +38,8 @@ def pair(weak_name, ceiling_name, students, label, p1):
         m |= metrics.recovered(right)
         if m["pgr"] is None:
             m["no_pgr"] = "no gap" if right[1].mean() <= right[0].mean() else "unclear"
-        m |= {**metrics.agreement(student, weak, label), **metrics.disagreement(student, weak, label), **overfitting([run[2] for run in found], len(label))}
+        m |= metrics.agreement(student, weak, label) | metrics.disagreement(student, weak, label)
+        m |= overfitting([run[2] for run in found], len(label))
         m["chain"] = [metrics.mean_se((stack(found, which) > 0.5) == label) for which in range(3, min(map(len, found)))]
         report["students"].append(m)
     return report
@@ -81,8 +84,8 @@ def scaling(reports, sizes):
     A point is {"name": of the strong model, "size": its parameters, "accuracy", "accuracy_se", "seeds"}; sizes: {strong model: parameters}.
     """
     found = {}
-    sized = sorted((report for report in reports if report["ceiling"]["name"] in sizes),
-                   key=lambda report: (sizes[report["ceiling"]["name"]], report["ceiling"]["name"], -report["seeds"]))  # of pairs the one of most seeds first
+    sized = [report for report in reports if report["ceiling"]["name"] in sizes]
+    sized.sort(key=lambda report: (sizes[report["ceiling"]["name"]], report["ceiling"]["name"], -report["seeds"]))  # most seeds first
 
     def point(report, m):
         name = report["ceiling"]["name"]
@@ -138,7 +141,8 @@ def tables(report):
     models = [("weak supervisor", report["weak"]), *students, ("strong ceiling", report["ceiling"])]
 
     def over_xent(m):
-        return number("over_xent", "+.3f")(m) + (f" ({m['over_xent_seeds']} seeds)" if "over_xent" in m and m["over_xent_seeds"] != m["seeds"] else "")
+        fewer = "over_xent" in m and m["over_xent_seeds"] != m["seeds"]
+        return number("over_xent", "+.3f")(m) + (f" ({m['over_xent_seeds']} seeds)" if fewer else "")
 
     counted = ("test examples, not how training varies: of one seed small\ndifferences between losses mean little" if report["seeds"] == 1
                else "test examples and of seeds")
@@ -154,14 +158,14 @@ def tables(report):
     lines += ["", *map("- Warning: {}".format, found)] if (found := warnings(report)) else []
     for name, m in students:
         if m["chain"]:
-            links = zip(m["name"].split("-via-")[1].split(","), m["chain"])
-            lines += ["", f"Chain, {name}: " + " → ".join([f"{report['weak']['name']} {report['weak']['accuracy']:.3f}", *(
-                f"{link} {accuracy:.3f}" for link, (accuracy, _) in links), f"{report['ceiling']['name']} {m['accuracy']:.3f}"]) + "."]
+            names = [report["weak"]["name"], *m["name"].split("-via-")[1].split(","), report["ceiling"]["name"]]
+            accuracies = [report["weak"]["accuracy"], *(accuracy for accuracy, _ in m["chain"]), m["accuracy"]]
+            lines += ["", f"Chain, {name}: " + " → ".join(f"{link} {accuracy:.3f}" for link, accuracy in zip(names, accuracies)) + "."]
 
     lines += ["", "Mean confidence, expected calibration error (10 bins), Brier score; and, of the test examples where student and supervisor",
               "differ, how often the student is right: where it is the more confident of the two, and where the less.", ""]
-    # every number that metrics.describe returns but accuracy, which stands above
-    described = [key for key, value in report["weak"].items() if isinstance(value, numbers.Real) and key != "accuracy" and not key.endswith(("_se", "_seeds"))]
+    described = [key for key, value in report["weak"].items()  # of metrics.describe; accuracy stands above
+                 if isinstance(value, numbers.Real) and key != "accuracy" and not key.endswith(("_se", "_seeds"))]
     lines += table(models, {**{key: number(key) for key in described},
                             "right where surer": number("right_if_surer"), "right where less sure": number("right_if_less_sure")})
     stopped = [(name, m["curve"]) for name, m in models if "curve" in m]
@@ -179,21 +183,22 @@ def warnings(report):
     weak, ceiling, base = report["weak"], report["ceiling"], max(report["class1"], 1 - report["class1"])
     found = []
     if weak["accuracy"] - 2 * weak["accuracy_se"] <= base:
-        found.append(f"the weak supervisor is not clearly better than always giving the more frequent class ({base:.3f}). Its labels say little; more "
-                     "--epochs, another --lr or more examples for train_weak.py may help.")
+        found.append(f"the weak supervisor is not clearly better than always giving the more frequent class ({base:.3f}). Its labels say little; "
+                     "more --epochs, another --lr or more examples for train_weak.py may help.")
     for name, m in [("weak supervisor", weak), *((f"student {m['name']}", m) for m in report["students"]), ("strong ceiling", ceiling)]:
         limit = max(0.9, (1 + base) / 2)  # of unbalanced data one class may well be predicted often
         collapsed = [share for share in m["class1_seeds"] if max(share, 1 - share) > limit]
         if collapsed:
-            found.append(f"{name} gives nearly one class only ({', '.join(f'{share:.0%} class 1' for share in collapsed)}, in {len(collapsed)} of "
-                         f"{len(m['class1_seeds'])} seeds). Its training has collapsed: see its curve.jsonl; a smaller --lr or more examples may help.")
+            shares = ", ".join(f"{share:.0%} class 1" for share in collapsed)
+            found.append(f"{name} gives nearly one class only ({shares}, in {len(collapsed)} of {len(m['class1_seeds'])} seeds). "
+                         "Its training has collapsed: see its curve.jsonl; a smaller --lr or more examples may help.")
     missing = {m["no_pgr"] for m in report["students"] if "no_pgr" in m}
     if "no gap" in missing:
         found.append("the weak supervisor is as good as the ceiling or better: there is nothing to recover, and no PGR. See whether the ceiling was "
                      "trained enough, or take a stronger student.")
     if "unclear" in missing:
-        found.append("PGR is not given where the ceiling is not clearly above the weak supervisor (the 95% interval of the gap includes 0). A stronger "
-                     "student or more test examples would help.")
+        found.append("PGR is not given where the ceiling is not clearly above the weak supervisor (the 95% interval of the gap includes 0). "
+                     "A stronger student or more test examples would help.")
     return found
 
 
@@ -204,8 +209,8 @@ def scaling_tables(found):
         rows = [(f"students of {weak} ({accuracy:.3f})", points) for weak, (accuracy, points) in lines["supervisors"].items()]
         cells = {f"{c['name']} ({in_words(c['size'])})": lambda points, name=c["name"]: next(
             (f"{number('accuracy')(p)} ({p['seeds']})" for p in points if p["name"] == name), "") for c in lines["ceiling"]}
-        made.append("\n".join([f"Scaling, student: {student}. Test accuracy by strong model, and its number of seeds; beside a supervisor's name its own.", "",
-                               *table([*rows, ("strong ceiling", lines["ceiling"])], cells)]))
+        title = f"Scaling, student: {student}. Test accuracy by strong model, and its number of seeds; beside a supervisor's name its own."
+        made.append("\n".join([title, "", *table([*rows, ("strong ceiling", lines["ceiling"])], cells)]))
     return made
 
 

@@ -117,9 +117,9 @@ def start(args, inputs, code, loss=None):
         given = Path(args[name]).resolve()
         if {given, *given.parents} & {folder.resolve() / file for file in WRITTEN}:
             refuse(f"--{name}={args[name]} would be replaced by what is written into --out={folder}; give another folder")
-    run = {"stage": itself,
-           "args": json.loads(json.dumps({name: value for name, value in args.items() if name not in found} | {"out": str(folder)},
-                                         default=lambda v: v.item() if hasattr(v, "item") else str(v))),
+    others = {name: value for name, value in args.items() if name not in found} | {"out": str(folder)}
+    others = json.dumps(others, default=lambda v: v.item() if hasattr(v, "item") else str(v))  # of numpy, or a path
+    run = {"stage": itself, "args": json.loads(others),  # as they will be read again
            "inputs": {name: fingerprint(args[name], done.get("inputs", {}).get(name)) for name in found},
            "code": hashlib.sha256(source.code_of(*code).encode()).hexdigest()}
     if loss:
@@ -139,8 +139,11 @@ def start(args, inputs, code, loss=None):
         lock.give(folder)
         print(f"up to date: {folder}")
         return None
-    versions = {found.name: found.version for found in importlib.metadata.distributions() if found.name in ("torch", "transformers", "datasets", "numpy")}
-    return {**run, "versions": {"python": platform.python_version(), **versions}, "machine": platform.platform(),
+    versions = {"python": platform.python_version()}
+    for package in importlib.metadata.distributions():
+        if package.name in ("torch", "transformers", "datasets", "numpy"):
+            versions[package.name] = package.version
+    return {**run, "versions": versions, "machine": platform.platform(),
             "processes": int(os.environ.get("WORLD_SIZE", 1)), "started": time.time()}
 
 

@@ -24,8 +24,6 @@ import stage
 import tasks
 from readers import same, uniform
 
-FROM_TRAIN = ("weak_train", "transfer")  # into what a dataset's training split is cut
-
 
 def main(
     task="",          # a public task, a file or folder, or OWNER/NAME of the hub
@@ -75,7 +73,7 @@ def main(
     groups = collections.Counter(row["group"] for row in train + test)
     print(f"{read} rows, {groups.total()} of use; those that share a text or --group stay together: {len(groups)} groups, "
           f"the largest of {max(groups.values(), default=0)}")
-    splits = {**{name: [] for name in FROM_TRAIN}, "test": test}
+    splits = {"weak_train": [], "transfer": [], "test": test}
     places = [name for name in splits if not splits[name]]  # a file that has no test split of its own gives a third
     for row in train:  # a number drawn for its group decides where a row goes: all of a group stay together
         splits[places[int(uniform(seed, row["group"]) * len(places))]].append(row)
@@ -153,13 +151,13 @@ def by_group(train, test):
 
 def one_per_question(rows, seed):
     """Of rows about one question one is kept, of the class that is drawn for it if there is such a row."""
-    kept = {}
     if not any("question" in row for row in rows):
         return rows
+    kept = {}
     for row in sorted(rows, key=lambda row: uniform(seed, "question", content(row))):
         about = row["question"]
         wanted = int(uniform(seed, "wanted", about) >= 0.5)
-        if about not in kept or kept[about]["label"] != wanted == row["label"]:
+        if about not in kept or (kept[about]["label"] != wanted and row["label"] == wanted):
             kept[about] = row
     return [row for row in rows if kept[row["question"]] is row]
 

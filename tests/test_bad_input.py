@@ -20,32 +20,30 @@ def world(tiny, tmp_path_factory):
     write(folder / "test.jsonl", made[:20])
     write(folder / "labels.jsonl", [{"id": row["id"], "text": row["text"], "probs": [0.2, 0.8]} for row in made])
     write(folder / "one-group.jsonl", [{"id": row["id"], "text": row["text"], "probs": [0.2, 0.8], "group": "a"} for row in made])
-    write(folder / "weak.jsonl", [{"id": row["id"], "label": row["label"], "probs": [0.2, 0.8]} for row in made[:20]])
+    weak = [{"id": row["id"], "label": row["label"], "probs": [0.2, 0.8]} for row in made[:20]]
+    write(folder / "weak.jsonl", weak)
+    write(folder / "other-label.jsonl", [weak[0], weak[1] | {"label": 0}, *weak[2:]])
     (folder / "task.json").write_text('{"label_words": [" negative", " positive"]}')
     (folder / "empty").mkdir()
-    for name, missing in (("no-tokenizer", ["tokenizer.json", "tokenizer_config.json"]), ("no-weights", ["model.safetensors"]), ("no-config", ["config.json"])):
+    (folder / "three.json").write_text('{"label_words": [" no", " yes", " yes"]}')
+    os.mkfifo(folder / "pipe")
+    for name in ("no-tokenizer", "no-weights", "no-config", "cut", "garbled", "images", "pickled", "code", "vocabulary", "no-padding"):
         shutil.copytree(tiny["gpt2"], folder / name)
-        for file in missing:
-            (folder / name / file).unlink()
-    for name, change in (("cut", lambda weights: weights[: len(weights) // 2]), ("garbled", lambda weights: b"\xff" * 100)):
-        shutil.copytree(tiny["gpt2"], folder / name)
-        (folder / name / "model.safetensors").write_bytes(change((folder / name / "model.safetensors").read_bytes()))
-    shutil.copytree(tiny["gpt2"], folder / "images")
+    for file in ("no-tokenizer/tokenizer.json", "no-tokenizer/tokenizer_config.json", "no-weights/model.safetensors", "no-config/config.json"):
+        (folder / file).unlink()
+    weights = (folder / "cut" / "model.safetensors").read_bytes()
+    (folder / "cut" / "model.safetensors").write_bytes(weights[: len(weights) // 2])
+    (folder / "garbled" / "model.safetensors").write_bytes(b"\xff" * 100)
     (folder / "images" / "config.json").write_text('{"model_type": "vit", "architectures": ["ViTForImageClassification"]}')
-    shutil.copytree(tiny["gpt2"], folder / "pickled")
     (folder / "pickled" / "model.safetensors").rename(folder / "pickled" / "pytorch_model.bin")
-    shutil.copytree(tiny["gpt2"], folder / "code")
     config = json.loads((folder / "code" / "config.json").read_text())
     (folder / "code" / "config.json").write_text(json.dumps(config | {"model_type": "own", "auto_map": {"AutoConfig": "own.Own"}}))
-    shutil.copytree(tiny["gpt2"], folder / "vocabulary")
     tokenizer = json.loads((folder / "vocabulary" / "tokenizer.json").read_text())
     tokenizer["model"]["vocab"] |= {f"word{i}": len(tokenizer["model"]["vocab"]) + i for i in range(9)}
     (folder / "vocabulary" / "tokenizer.json").write_text(json.dumps(tokenizer))
-    shutil.copytree(tiny["gpt2"], folder / "no-padding")
     names = json.loads((folder / "no-padding" / "tokenizer_config.json").read_text())
-    (folder / "three.json").write_text('{"label_words": [" no", " yes", " yes"]}')
-    os.mkfifo(folder / "pipe")
-    (folder / "no-padding" / "tokenizer_config.json").write_text(json.dumps({key: value for key, value in names.items() if key not in ("eos_token", "pad_token")}))
+    del names["eos_token"]
+    (folder / "no-padding" / "tokenizer_config.json").write_text(json.dumps(names))
     return folder
 
 
@@ -118,13 +116,10 @@ FILE = {"train_weak": "train", "train_strong": "labels", "evaluate_pgr": "weak"}
     ("evaluate_pgr", b'{"id": "r1", "label": 1}', ":2: probs is missing"),
     ("evaluate_pgr", b'{"id": "r1", "label": 1, "probs": [0.1, 0.8]}', ":2: probs must be"),
     ("evaluate_pgr", b'{"id": "other", "label": 1, "probs": [0.1, 0.9]}', "do not hold the same ids"),
-    ("evaluate_pgr", b'{"id": "r1", "label": 0, "probs": [0.1, 0.9]}', "disagree about the label of r1"),
 ])
 def test_a_line(world, tmp_path, name, second, complaint):
-    first = LINE[name].encode() if second != b'{"id": "r1", "label": 0, "probs": [0.1, 0.9]}' else b"\n".join(
-        (world / "weak.jsonl").read_bytes().splitlines()[:1] + (world / "weak.jsonl").read_bytes().splitlines()[2:])
     path = tmp_path / "file.jsonl"
-    path.write_bytes(first + b"\n" + second + b"\n")
+    path.write_bytes(LINE[name].encode() + b"\n" + second + b"\n")
     message = refused(world, tmp_path / "out", name, GOOD[name] | {FILE[name]: path})
     assert complaint in message and "file.jsonl" in message
 
@@ -145,6 +140,7 @@ def test_a_line(world, tmp_path, name, second, complaint):
     ("train_generative", {"data": "{w}/weak.jsonl"}, "weak.jsonl:1: text or choices is missing"),
     ("prompt_strong", {"task": "{w}/train.jsonl"}, "not a task.json"),
     ("evaluate_pgr", {"weak": "{w}/none.jsonl"}, "cannot read {w}/none.jsonl"),
+    ("evaluate_pgr", {"weak": "{w}/other-label.jsonl"}, "disagree about the label of r1"),
     ("evaluate_pgr", {"students": ""}, "give a results folder, or --weak, --ceiling, --students and --out"),
     ("evaluate_pgr", {"results": "{w}/empty"}, "no student found with its weak supervisor and ceiling"),
     ("prepare_data", {"task": "scic"}, "unknown task scic; did you mean sciq?"),

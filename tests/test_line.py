@@ -120,15 +120,16 @@ def test_several_processes_label_alike(line, tmp_path):
 
 
 def test_flags_and_seeds_go_where_they_should(tmp_path):
-    commands = recorded(tmp_path, ROOT / "run_all.sh", "a", "b", "task", "--lr=1", "--epochs=9", SEEDS="3 4", WEAK_FLAGS="--lr=2", STRONG_FLAGS="--lr=3")
-    lr = {}
-    for _, script, *flags in commands[1:-1]:
-        given = [flag for flag in flags if flag.startswith("--lr=")]  # the last one counts
-        lr.setdefault(Path(flags[-1]).name, []).append((given[-1:], "--epochs=9" in flags, {Path(flags[-1]).parent.name[4:]} & {"3", "4"}))
-    assert {name: [found[0] for found in runs] for name, runs in lr.items()} == {
-        "weak_a": [["--lr=2"]] * 2, "labels_a": [[]] * 2, **{name: [["--lr=3"]] * 2 for name in ("ceiling_b", "a-to-b_xent", "a-to-b_conf")}}
-    assert all(epochs == (name != "labels_a") for name, runs in lr.items() for _, epochs, _ in runs)
-    assert all([seed for _, _, seed in runs] == [{"3"}, {"4"}] for runs in lr.values())
+    commands = recorded(tmp_path, ROOT / "run_all.sh", "a", "b", "task", "--lr=1", "--epochs=9", SEEDS="3 4", WEAK_FLAGS="--lr=2",
+                        STRONG_FLAGS="--lr=3")
+    found = []
+    for _, script, *flags in commands[1:-1]:  # between prepare_data.py and evaluate_pgr.py
+        seed, name = Path(flags[-1]).parts[-2:]  # of --out
+        rates = [flag for flag in flags if flag.startswith("--lr=")]
+        found.append((seed, name, rates[-1:], "--epochs=9" in flags))  # the last one counts
+    assert found == [(seed, *expected) for seed in ("seed3", "seed4") for expected in (
+        ("weak_a", ["--lr=2"], True), ("labels_a", [], False), ("ceiling_b", ["--lr=3"], True), ("a-to-b_xent", ["--lr=3"], True),
+        ("a-to-b_conf", ["--lr=3"], True))]
 
 
 def test_a_failing_stage_stops_the_line_with_its_message(line, tmp_path):

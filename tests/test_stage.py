@@ -71,13 +71,12 @@ def test_up_to_date_means_same_arguments_inputs_code_and_outputs(tmp_path, monke
     assert fresh() and not fresh()
     write(data, rows(62))
     assert fresh() and not fresh()
-    moved = data.rename(tmp_path / "moved.jsonl")
     write(data, rows(62))
     assert not fresh()  # the content of an input counts, not its date
     (out / "test.jsonl").unlink()
     assert fresh() and not fresh()
     (out / "run.json").write_text("{")
-    assert fresh() and moved.exists()
+    assert fresh()
 
 
 def test_a_crash_while_writing_is_not_taken_for_a_result(tmp_path):

@@ -21,7 +21,8 @@ names=() prepare=() flags=() strong_flags=() asked=() tuned=() weak_recipe= stro
 for word in "$@"; do
   case $word in
     --help | -h) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}"; exit ;;
-    --seed=* | --seeds=* | --losses=* | --results=* | --data=* | --out=* | --train=* | --test=* | --task=* | --model=* | --labels=* | --loss=* | --weak=*)
+    --seed=* | --seeds=* | --losses=* | --results=* | --data=* | --out=* | --train=* | --test=* | --task=* | --model=* | --labels=* | \
+      --loss=* | --weak=*)
       echo "run_all.sh: ${word%%=*} is set for each stage here; before bash stand SEEDS=, LOSSES=, RESULTS=, DATA=" >&2; exit 1 ;;
     --max_train=* | --max_test=* | --text=* | --label=* | --choices=* | --group=* | --config=*) prepare+=("$word") ;;
     --evals=* | --keep=* | --save_model*) strong_flags+=("$word") ;;

@@ -220,7 +220,8 @@ def left_out(printed):
 def test_seeds_of_other_settings_or_of_an_earlier_loss_are_not_pooled(tmp_path):
     for seed, (lr, loss) in enumerate([(1, "old"), (1, "new"), (2, "new"), (1, "new")]):
         for name, right in {"weak_a": WEAK, "ceiling_b": CEILING, "a-to-b_conf": STUDENT}.items():
-            finished(tmp_path / "task" / f"seed{seed}" / name, right, seed, args={"lr": lr, "seed": seed}, loss_source=loss if "conf" in name else "xent")
+            finished(tmp_path / "task" / f"seed{seed}" / name, right, seed, args={"lr": lr, "seed": seed},
+                     loss_source=loss if "conf" in name else "xent")
     shutil.copytree(tmp_path / "task" / "seed3", tmp_path / "task" / "seed03")
     report, printed = evaluate_folder(tmp_path / "task")
     assert report["students"][0]["seeds"] == 2  # seed03 is none
@@ -235,10 +236,12 @@ def test_seeds_of_other_data_are_not_pooled(tmp_path, name, its):
     """Labels of supervisors and models tuned on the topic do differ from seed to seed; nothing else may."""
     for seed in (0, 1):
         folder = tmp_path / "task" / f"seed{seed}"
-        for run, right in {"weak_a": WEAK, "ceiling_b": CEILING, "ceiling_b-generative": CEILING, "a-to-b_xent": STUDENT, "a-to-b-generative_xent": STUDENT}.items():
-            other = seed if run == name else 0
-            inputs = {its: {"sha256": f"{other}"}} if not run.endswith("xent") else {its: {"sha256": f"{seed}"}} if its == "model" else {}
-            finished(folder / run, right, seed, inputs=inputs if "generative" not in run else {"model": {"sha256": f"{seed}"}})
+        same, of_seed = ({its: {"sha256": f"{value}"}} for value in (0, seed))
+        tuned = {"model": {"sha256": f"{seed}"}}
+        inputs = {"weak_a": same, "ceiling_b": same, "a-to-b_xent": of_seed if its == "model" else {},
+                  "ceiling_b-generative": tuned, "a-to-b-generative_xent": tuned, name: of_seed}
+        for run, right in zip(inputs, (WEAK, CEILING, STUDENT, CEILING, STUDENT)):
+            finished(folder / run, right, seed, inputs=inputs[run])
     report, printed = evaluate_folder(tmp_path / "task")
     assert report["seeds"] == 1 and report["students"][0]["seeds"] == 1 and left_out(printed)[0] == "seed0/a-to-b_xent"
     if name != "weak_a":

@@ -90,7 +90,8 @@ def test_faults_of_the_hub_are_one_line_and_a_rerun_goes_on(tiny, tmp_path):
     with Hub(tmp_path / "hub") as hub:
         def load():
             done = subprocess.run([sys.executable, "-c", FAULTS, ROOT, *(f"ill/{fault}" for fault in faults)], capture_output=True, text=True,
-                                  env={**os.environ, "HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "", "HF_HOME": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"})
+                                  env={**os.environ, "HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "", "HF_HOME": str(tmp_path / "cache"),
+                                       "OMP_NUM_THREADS": "1"})
             assert done.returncode == 0, done.stderr
             return dict(line.split(": ", 1) for line in done.stdout.splitlines())
 

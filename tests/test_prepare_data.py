@@ -152,8 +152,9 @@ def test_an_author_0_is_a_group_and_an_id_that_is_missing_is_none(tmp_path):
 
 
 def test_a_label_that_is_not_a_number_is_missing(tmp_path):
+    data = write(tmp_path / "mine.jsonl", [{"text": "a", "label": 1}, {"text": "b", "label": float("nan")}])
     with pytest.raises(SystemExit, match="mine.jsonl:2: label is missing"):
-        prepare_data.main(str(write(tmp_path / "mine.jsonl", [{"text": "a", "label": 1}, {"text": "b", "label": float("nan")}])), str(tmp_path / "data"))
+        prepare_data.main(str(data), str(tmp_path / "data"))
 
 
 def test_rows_of_the_hub_that_cannot_be_read_are_left_out(tmp_path, monkeypatch):

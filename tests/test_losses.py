@@ -105,16 +105,6 @@ def test_window():
     assert window(LOGITS, WEAK, 0, r=0.3).item() == pytest.approx((H_HALF + H_QUARTER) / 2)
 
 
-def test_conf_without_alpha_is_xent_to_the_bit():
-    logits, weak = random_batch(31)
-    gradients = []
-    for loss in (lambda *a: conf(*a, alpha=0.0), xent):
-        leaf = logits.clone().requires_grad_()
-        loss(leaf, weak, 0.7).backward()
-        gradients.append(leaf.grad)
-    assert torch.equal(*gradients)
-
-
 def test_conf_gives_its_own_predictions_no_gradient():
     logits, weak = random_batch(16)
     leaf = logits.clone().requires_grad_()

@@ -8,6 +8,7 @@ any length: it passes through memory a thousand lines at a time.
 """
 
 import itertools
+from pathlib import Path
 
 import hub
 import records
@@ -20,18 +21,23 @@ def main(
     out,            # folder to write
     batch_size=32,  # examples at a time
 ):
-    run = stage.start(locals(), inputs=["model", "data"], code=[__file__, "classifier.py", "training.py"])
+    beside = Path(data).parent / "task.json"
+    task = str(beside) if beside.is_file() else ""
+    run = stage.start({"model": model, "data": data, "out": out, "batch_size": batch_size, "task": task},
+                      inputs=["model", "data", "task"], code=[__file__, "classifier.py", "checkpoint.py", "training.py"])
     if not run:
         return
     count, forms = 0, set()
     for row in records.lines(data, "id", "text|choices"):  # a bad line is found before the work begins
         count, forms = count + 1, forms | {"choices" in row}
     choices = records.one_form(data, forms)
+    label_words = records.read_task(task).get("label_words", [])
     hub.connect(model)
     import classifier
 
     with hub.fetching(model):
         net, tokenizer = classifier.load(model, head="keep", choices=choices)
+    turned = not choices and the_other_way_round(model, net.config.id2label, label_words)
     metrics = {"examples": count, "class1_share": 0.0}
 
     def labels():
@@ -39,6 +45,7 @@ def main(
         bar = classifier.progress(count, "label", " texts")
         while chunk := list(itertools.islice(rows, 1024)):
             probs = classifier.predict(net, tokenizer, records.texts(data, chunk), batch_size, what="")
+            probs = probs.flip(1) if turned else probs
             metrics["class1_share"] += float((probs[:, 1] > probs[:, 0]).sum()) / count
             yield from records.with_probs(chunk, probs, "id", "text", "choices", "group")
             bar.update(len(chunk))
@@ -48,6 +55,24 @@ def main(
     print(f"{count} examples labelled, {metrics['class1_share']:.1%} of them as class 1 -> {out}")
     if not 0.1 <= metrics["class1_share"] <= 0.9:
         stage.warn("nearly all labels are of one class: is the supervisor trained well, and the data balanced?")
+
+
+def the_other_way_round(model, id2label, label_words):
+    """Whether a model from elsewhere has the task's classes in the other order. One line says so, or
+    which class is which where its names are not the task's label words."""
+    names = [str(id2label.get(i, "")).strip() for i in range(2)]
+    found = [name.lower() for name in names]
+    wanted = [word.strip().lower() for word in label_words]
+    if names == ["LABEL_0", "LABEL_1"] or found == wanted:  # the first: a model of train_weak.py
+        return False
+    which = f"{model} calls class 0 {names[0]!r} and class 1 {names[1]!r}"
+    if wanted:
+        which += f", the task {wanted[0]!r} and {wanted[1]!r}"
+    if wanted and found == wanted[::-1]:
+        stage.warn(f"{which}: its probabilities are turned round to the task's order")
+        return True
+    stage.warn(f"{which}: see that these are the data's classes, in its order")
+    return False
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """A linear probe: the model stays as it was pretrained, its pooled features are computed once, and only the head is trained.
+(Where a family has new layers before the head, as RoBERTa has a dense one, these are the identity.)
 
 The four verbs of classifier.py, so that a stage takes one or the other:
 
@@ -32,14 +33,14 @@ class Backbone:
         self.arguments = model, label_words, head, 0, max_tokens, fsdp, choices  # one model for all seeds
         content = stage.fingerprint(model)["sha256"] if os.path.exists(model) else model
         versions = [importlib.metadata.version(name) for name in ("torch", "transformers")]
-        code = source.code_of("classifier.py", "training.py", "probe.py")
+        code = source.code_of("classifier.py", "checkpoint.py", "training.py", "probe.py")
         self.key = content, label_words, head, max_tokens, choices, DEVICE.type, BF16, versions, code
 
     @functools.cached_property
     def loaded(self):
         import classifier
 
-        return classifier.load(*self.arguments)
+        return classifier.load(*self.arguments, probe=True)
 
     def begin(self):
         """A head's beginning: {"weight": (2, H), (1, H) for choices, "bias" if it has one, "random": whether it is noise},
@@ -49,8 +50,7 @@ class Backbone:
         model, _ = self.loaded
         state = {name: value.full_tensor() if hasattr(value, "full_tensor") else value
                  for name, value in classifier.head_of(model).state_dict().items()}
-        _, words, head, *_ = self.arguments
-        return {**state, "random": head != "keep" and not (classifier.is_causal(model) and words and head == "words"),
+        return {**state, "random": model.head_is_random,
                 "parameters": classifier.parameters(*self.loaded)}
 
     @functools.cached_property
@@ -86,7 +86,7 @@ def features(backbone, texts):
     return cached((backbone.key, texts), compute).to(DEVICE)
 
 
-def load(model, label_words=None, head="words", seed=0, max_tokens=None, fsdp=False, choices=False):
+def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=False, choices=False):
     """A head (a linear layer) as classifier.load begins it, and the backbone whose features it reads."""
     backbone = Backbone(model, label_words, head, max_tokens, fsdp, choices)
     first = backbone.head
@@ -125,6 +125,7 @@ def save(head, backbone, folder):
     import classifier
 
     model, tokenizer = backbone.loaded
+    classifier.forget_names(model.config)
     weights = full_state(model)[0]  # of one that may be spread over the processes
     if RANK == 0:
         name = next(name for name, module in model.named_modules() if module is classifier.head_of(model))

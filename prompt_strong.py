@@ -30,7 +30,7 @@ def main(
     batch_size=32,   # texts at a time
     fsdp=False,      # spread a model that does not fit on one GPU over the processes of torchrun
 ):
-    run = stage.start(locals(), code=[__file__, "classifier.py", "training.py"], inputs=["model", "labels", "test", "task"])
+    run = stage.start(locals(), code=[__file__, "classifier.py", "checkpoint.py", "training.py"], inputs=["model", "labels", "test", "task"])
     if not run:
         return
     rows = records.read_jsonl(labels, "id", "text", "probs|label")
@@ -47,9 +47,12 @@ def main(
     with hub.fetching(model):
         # With a head made of the label words' output embeddings a logit is what the language model gives the word (but for
         # an output bias or a soft cap, which a few families have: the first is nearly undone by the calibration).
-        net, tokenizer = classifier.load(model, label_words, fsdp=fsdp)
+        net, tokenizer = classifier.load(model, label_words, head="words", fsdp=fsdp)
     if not classifier.is_causal(net):
         stage.refuse(f"{model} does not go on with a text, so it cannot be asked; a causal language model is needed")
+    if tokenizer("It is:").input_ids[-1:] == [tokenizer.eos_token_id]:
+        stage.refuse(f"{model}'s tokenizer ends every text, so nothing can be asked of it after one; "
+                     "another tokenizer, without an end-of-text token, is needed")
 
     limit = tokenizer.model_max_length
     shot = min(max_tokens, limit // (shots + 1) - 8)  # tokens, beside the label word
@@ -87,17 +90,41 @@ def shared(model, tokenizer, texts):
 
     import classifier
 
+    def plain(model, ids, pad):
+        return classifier.forward(model, ids, pad).softmax(1)
+
     ids = classifier.encode(tokenizer, texts)
     common = os.path.commonprefix(ids)[: min(map(len, ids)) - 1]  # of each text a token must be left to read
     if not common:
-        return lambda *batch: classifier.forward(*batch).softmax(1)
-    with torch.no_grad(), classifier.autocast():
-        cache = model.base_model(input_ids=torch.tensor([common], device=classifier.DEVICE), use_cache=True).past_key_values
+        return plain
 
-    def compute(model, ids, pad):
+    def read(common):
+        tokens = torch.tensor([common], device=classifier.DEVICE)
+        return model.base_model(input_ids=tokens, use_cache=True).past_key_values
+
+    def go_on(cache, ids, pad):
         past = copy.deepcopy(cache)
         past.batch_repeat_interleave(len(ids))
-        return classifier.forward(model, [i[len(common):] for i in ids], pad, past).softmax(1)
+        rest = [one[len(common):] for one in ids]
+        return classifier.forward(model, rest, pad, past).softmax(1)
+
+    # Some models have no such cache, or one that cannot be repeated for a batch (linear attention).
+    try:
+        with torch.no_grad(), classifier.exact():
+            asked = go_on(read(common), ids[:2], tokenizer.pad_token_id)
+            same = classifier.close(asked, plain(model, ids[:2], tokenizer.pad_token_id))
+    except torch.OutOfMemoryError:
+        raise
+    except Exception:  # each family has its own
+        same = False
+    if not same:
+        return plain
+
+    with torch.no_grad(), classifier.autocast():
+        cache = read(common)
+
+    def compute(model, ids, pad):
+        return go_on(cache, ids, pad)
 
     return compute
 

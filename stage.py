@@ -32,6 +32,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weak
 HOW = ("out", "microbatch", "checkpointing", "fsdp", "save_minutes", "save_model")  # arguments on which no result depends
 LEAST = {"batch_size": 1, "max_tokens": 1, "block": 2, "shots": 0, "calibrate": 0, "epochs": 0, "evals": 0, "microbatch": 0, "save_minutes": 0,
          "max_train": 2, "max_test": 2}  # an example of each class
+TRUTH = {"true": True, "1": True, "false": False, "0": False}
 WRITTEN = ("model", "predictions.jsonl", "labels.jsonl", "curve.jsonl", "run.json")  # what stages that train and label write
 
 
@@ -39,30 +40,13 @@ WRITTEN = ("model", "predictions.jsonl", "labels.jsonl", "curve.jsonl", "run.jso
 
 def cli(main):
     """Runs main with the command line's flags: known ones only, each of its default's type. --help shows its signature."""
-    flags = inspect.signature(main).parameters
-    if {"--help", "-h"} & set(sys.argv[1:]):
-        signature = inspect.getsource(main).split("):\n")[0].replace("def main(", "").strip("\n")
-        print(f"{sys.modules[main.__module__].__doc__.strip()}\n\nFlags, with their defaults:\n\n{signature}")
-        return
-    given, words = {}, iter(sys.argv[1:])
-    for word in words:
-        name, equals, text = word.partition("=")
-        name = name[2:].replace("-", "_") if name.startswith("--") else None
-        if name is None and not given:
-            name, text = next(iter(flags)), word  # the first flag may stand without its name
-        elif name not in flags:
-            near = difflib.get_close_matches(name, flags, 1, 0) if name else []
-            refuse(f"unknown flag {word.split('=')[0]}" + "".join(f"; did you mean --{flag}?" for flag in near))
-        elif not equals:
-            text = "true" if isinstance(flags[name].default, bool) else next(words, "")
-        given[name] = _value(name, flags[name].default, text)
-    for name, flag in flags.items():
-        if flag.default is flag.empty and name not in given:
-            refuse(f"--{name} is missing; --help shows all flags")
     if not FIRST:
         sys.stdout = open(os.devnull, "w")
     try:
-        main(**given)
+        if {"--help", "-h"} & set(sys.argv[1:]):
+            print_help(main)
+        else:
+            main(**_flags(main))
         sys.stdout.flush()
     except ModuleNotFoundError as error:
         refuse(f"{error.name} is not installed; pip install -r requirements.txt has what this project needs")
@@ -76,11 +60,49 @@ def cli(main):
         refuse("the GPU's memory does not suffice; try --checkpointing, --fsdp on several GPUs, or --microbatch=1 with it")
 
 
+def print_help(main):
+    """The stage's docstring, and main's signature with its comments."""
+    signature = inspect.getsource(main).split("):\n")[0].replace("def main(", "").strip("\n")
+    print(f"{sys.modules[main.__module__].__doc__.strip()}\n\nFlags, with their defaults:\n\n{signature}")
+
+
+def _flags(main):
+    """{flag: value} of the command line: --flag=value, --flag value, or --flag alone for true."""
+    flags = inspect.signature(main).parameters
+    given, words = {}, sys.argv[1:]
+    while words:
+        word = words.pop(0)
+        name, equals, text = word.partition("=")
+        name = name[2:].replace("-", "_") if name.startswith("--") else None
+
+        # the first flag may stand without its name
+        if name is None and not given:
+            name, equals, text = next(iter(flags)), "=", word
+        if name not in flags:
+            near = difflib.get_close_matches(name, flags, 1, 0) if name else []
+            refuse(f"unknown flag {word.split('=')[0]}" + "".join(f"; did you mean --{flag}?" for flag in near))
+
+        # a value may be the next word, but another flag is none
+        default = flags[name].default
+        if not equals and isinstance(default, bool):
+            follows = words and words[0].lower() in TRUTH
+            text = words.pop(0) if follows else "true"
+        elif not equals:
+            if not words or words[0].startswith("--"):
+                refuse(f"--{name} has no value; write --{name}=VALUE")
+            text = words.pop(0)
+        given[name] = _value(name, default, text)
+    for name, flag in flags.items():
+        if flag.default is flag.empty and name not in given:
+            refuse(f"--{name} is missing; --help shows all flags")
+    return given
+
+
 def _value(name, default, text):
     """A flag's value, of the type of its default; text where it has none."""
     try:
         if isinstance(default, bool):
-            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+            return TRUTH[text.lower()]
         return type(default)(text) if isinstance(default, (int, float)) else text
     except (KeyError, ValueError):
         wanted = {bool: "true or false is", int: "a whole number is", float: "a number is"}[type(default)]
@@ -98,7 +120,7 @@ def start(args, inputs, code, loss=None):
     loss    the loss used: of losses.py only that function counts, with what it calls
     """
     for name in LEAST.keys() & args.keys():
-        if args[name] < LEAST[name]:
+        if not args[name] >= LEAST[name]:  # nan is not, either
             refuse(f"--{name}={args[name]}: {LEAST[name]} or more is needed")
     if not 0 < args.get("lr", 1) < float("inf"):
         refuse(f"--lr={args['lr']}: a number above 0 is needed")

@@ -31,7 +31,7 @@ def main(
     checkpointing=False, # compute activations again for the backward pass: less memory
     save_minutes=10.0,   # save the state of training so often; a rerun goes on from it
 ):
-    run = stage.start(locals(), code=[__file__, "classifier.py", "training.py"], inputs=["model", "data"])
+    run = stage.start(locals(), code=[__file__, "classifier.py", "checkpoint.py", "training.py"], inputs=["model", "data"])
     if not run:
         return
     if epochs < 1:
@@ -79,6 +79,9 @@ def pack(ids, end, block):
     An end is no target (-100): in the task a label word stands there, and the model is not to learn to stop instead.
     """
     import torch
+
+    # some tokenizers end each text themselves
+    ids = [text[:-1] if text[-1:] == [end] else text for text in ids]
 
     tokens = torch.tensor([token for text in ids for token in [*text, end]])
     targets = torch.tensor([token for text in ids for token in [*text, -100]])

@@ -27,7 +27,8 @@ def main(
     out,                 # folder to write
     loss="xent",         # a loss of losses.py, with parameters if need be: conf:alpha=0.75,warmup=0.1
     task="",             # task.json beside the data: names the label words
-    head="words",        # a causal model's head starts from the label words' embeddings; random: from noise
+    head="auto",         # a causal model's head starts from the label words' embeddings where they
+                         # differ; words: refuse where they do not; random: from noise
     epochs=2,            # passes over the labels
     batch_size=32,       # examples a step
     lr=5e-5,             # peak learning rate, after the warm-up
@@ -44,7 +45,7 @@ def main(
     fsdp=False,          # spread a model that does not fit on one GPU over the processes of torchrun
     save_minutes=10.0,   # save the state of training so often; a rerun goes on from it
 ):
-    run = stage.start(locals(), code=[__file__, "training.py", "classifier.py"] + ["probe.py"] * linear_probe,
+    run = stage.start(locals(), code=[__file__, "training.py", "classifier.py", "checkpoint.py"] + ["probe.py"] * linear_probe,
                       inputs=["model", "labels", "test", "task", "weak"], loss=loss)
     if not run:
         return

@@ -20,7 +20,8 @@ def main(
     test,                # data file it is tested on
     out,                 # folder to write
     task="",             # task.json beside the data: names the label words
-    head="words",        # a causal model's head starts from the label words' embeddings; random: from noise
+    head="auto",         # a causal model's head starts from the label words' embeddings where they
+                         # differ; words: refuse where they do not; random: from noise
     epochs=2,            # passes over the training file
     batch_size=32,       # examples a step
     lr=5e-5,             # peak learning rate, after the warm-up
@@ -33,7 +34,7 @@ def main(
     fsdp=False,          # spread a model that does not fit on one GPU over the processes of torchrun
     save_minutes=10.0,   # save the state of training so often; a rerun goes on from it
 ):
-    run = stage.start(locals(), code=[__file__, "training.py", "classifier.py"] + ["probe.py"] * linear_probe,
+    run = stage.start(locals(), code=[__file__, "training.py", "classifier.py", "checkpoint.py"] + ["probe.py"] * linear_probe,
                       inputs=["model", "train", "test", "task"], loss="xent")
     if not run:
         return

@@ -122,7 +122,7 @@ def test_a_head_that_was_never_trained_is_refused(tiny):
     with pytest.raises(ValueError, match="there is no head 'word'"):
         classifier.load(tiny["gpt2"], WORDS, head="word")
     with pytest.raises(ValueError, match="do not begin with different tokens"):
-        classifier.load(tiny["gpt2"], [" negative", " negative one"])
+        classifier.load(tiny["gpt2"], [" negative", " negative one"], head="words")
 
 
 PAIRS = [[TEXTS[i], TEXTS[-1 - i]] for i in range(14)]

@@ -22,7 +22,7 @@ TRAIN = ["train_strong.py", "--model=m", "--labels=l", "--test=t", "--out=o"]
     (TRAIN + ["--lr=fast"], "--lr=fast: a number is needed"),
     (TRAIN + ["spare"], "unknown flag spare"),
     (TRAIN[:-1], "--out is missing"),
-    (TRAIN[:1] + ["m", *TRAIN[2:], "--lr"], "--lr=: a number is needed"),
+    (TRAIN[:1] + ["m", *TRAIN[2:], "--lr"], "--lr has no value; write --lr=VALUE"),
     (["run_all.sh", "a", "b", "c", "--seed=1"], "before bash stand SEEDS=, LOSSES="),
     (["source.py", "xent", "cnof"], "unknown loss cnof; losses.py has xent, conf"),
     (["run_all.sh", "a", "b", "c", "--losses=mine"], "before bash stand SEEDS=, LOSSES="),

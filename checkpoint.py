@@ -1,0 +1,185 @@
+"""A model from its checkpoint, and what must hold of it before any number depends on it.
+
+    model = from_checkpoint(AutoModelForCausalLM, "openai-community/gpt2")     # every weight of it
+    check_texts_are_independent(model, ids, compute)                           # no text reads another
+
+Both raise ValueError with one line that says what is wrong.
+"""
+
+import contextlib
+import re
+import sys
+
+import torch
+from transformers import PretrainedConfig
+
+from training import BF16, DEVICE, RANK
+
+
+def without_noise(config):
+    """Sets dropout and a router's jitter to 0, in configurations inside the configuration too.
+
+    Not by eval(), in which gradient checkpointing would do nothing.
+    """
+    if config.model_type == "phimoe":
+        return  # whose routers' jitter is a threshold too, so that without it they choose others
+    for key, value in list(vars(config).items()):
+        if isinstance(value, PretrainedConfig):
+            without_noise(value)
+        elif isinstance(value, float) and re.search("drop|jitter|noise", key):
+            setattr(config, key, 0.0)
+
+
+def without_sparse_attention(config, max_tokens):
+    """Gives BigBird the full attention to which it turns by itself, for good, at its first short text.
+
+    Raises ValueError where texts may be so long that it would read them sparsely, in a batch of such.
+    """
+    if getattr(config, "attention_type", None) == "block_sparse":
+        short = (5 + 2 * config.num_random_blocks) * config.block_size
+        if not max_tokens or max_tokens > short:
+            raise ValueError(f"how it reads a text depends on the longest one beside it; give --max_tokens={short} "
+                             'or less, or "attention_type": "original_full" in its config.json')
+        config.attention_type = "original_full"
+
+
+def from_checkpoint(kind, name, config=None, new_head=False, dtype=torch.float32):
+    """A model of an Auto class, each of its weights from the checkpoint: only a new head may not be.
+
+    Raises ValueError, which names the tensors. What is not in the checkpoint stands in `untrained`.
+    """
+    model, found = kind.from_pretrained(
+        name, config=config, dtype=dtype, use_safetensors=True, trust_remote_code=False,
+        ignore_mismatched_sizes=True, output_loading_info=True)
+    unused = found["unexpected_keys"]
+    lost = found["missing_keys"] | {key for key, *_ in found["mismatched_keys"]}
+    new = {key for key in lost if new_head and is_of_head(model, key, lost)}
+    if lost - new:
+        base = f"{model.base_model_prefix}."
+        tails = tuple(f".{key.removeprefix(base)}" for key in lost - new)
+        renamed = [key for key in unused if key.endswith(tails)]
+        hint = f"; it has {min(renamed)}: save it again, from the unwrapped model" if renamed else ""
+        raise ValueError(f"{listed(lost - new)} of the model are not in its checkpoint, or there in another shape{hint}")
+    left_over = {key for key in unused if is_left_over(model, key)}
+    if left_over:
+        raise ValueError(f"{listed(left_over)} of its checkpoint have no place in the model that config.json describes")
+
+    inside = [key for key in new if not is_outside(model, key)]
+    if inside and RANK == 0:
+        print(f"{name} was saved without {min(inside)}: it is new, as the head is", file=sys.stderr)
+    model.untrained = new
+    model.reads_padding = False
+    return model
+
+
+def listed(keys):
+    """3 tensors (a, b, c)"""
+    first = ", ".join(sorted(keys)[:3]) + ", ..." * (len(keys) > 3)
+    return f"{len(keys)} tensor{'s' * (len(keys) > 1)} ({first})"
+
+
+def is_outside(model, key):
+    """Whether a tensor belongs to what a family puts on top of its pretrained model."""
+    return model.base_model is not model and not key.startswith(f"{model.base_model_prefix}.")
+
+
+def is_of_head(model, key, lost):
+    """Whether a tensor belongs to what reads the pretrained model: the head, or a pooler that is
+    missing as a whole, as in models that were pretrained without one."""
+    pooler = f"{model.base_model_prefix}.pooler."
+    whole = lost.issuperset(name for name in model.state_dict() if name.startswith(pooler))
+    return is_outside(model, key) or (whole and key.startswith(pooler))
+
+
+def is_left_over(model, key):
+    """Whether a tensor of the checkpoint, which was not loaded, has its place inside the model: in a
+    layer beyond its last one, or in a module that was configured without it (a bias, say)."""
+    if re.search(r"inv_freq$|position_ids$|(attn|attention)\.(masked_)?bias$|causal_mask$", key):
+        return False  # tables that older versions saved
+    modules = dict(model.named_modules())
+    outermost = model, model.base_model
+    for prefix in ("", f"{model.base_model_prefix}."):
+        parent, _, _ = f"{prefix}{key}".rpartition(".")
+        layer = re.match(r"(.+?)\.\d+\.", f"{prefix}{key}")
+        beyond = layer and isinstance(modules.get(layer[1]), torch.nn.ModuleList)
+        inside = parent in modules and modules[parent] not in outermost
+        if inside or beyond:
+            return True
+    return False
+
+
+def limit_length(tokenizer, model, max_tokens=None):
+    """Sets the tokenizer's model_max_length, which is saved with it, to what the model can take."""
+    config = model.config.get_text_config()
+    limits = [tokenizer.model_max_length, max_tokens,
+              getattr(config, "max_position_embeddings", None),
+              getattr(config, "max_seq_len", None)]  # MPT
+    for name, module in model.named_modules():
+        learned = re.search(r"(pos[^.]*|\bwpe)$", name) and hasattr(module, "padding_idx")
+        if learned and "vis" not in name:  # a text's, not an image's
+            # RoBERTa's positions begin after that of padding, which its config does not tell
+            first = 0 if module.padding_idx is None else module.padding_idx + 1
+            limits.append(len(module.weight) - first)
+    tokenizer.model_max_length = min(limit for limit in limits if limit and limit > 0)
+
+
+@torch.no_grad()
+def check_texts_are_independent(model, ids, compute):
+    """Raises ValueError where a text's logits depend on the texts beside it in a batch, or where a
+    pass in training gives others: gradient caching, and comparisons, would be wrong without a word.
+
+    ids      token ids of a few short texts of different lengths
+    compute  lists of token ids -> their logits (B, W)
+
+    A decoder that reads what comes after a token needs a mask: `reads_padding` tells compute so.
+    """
+    devices = [DEVICE] if DEVICE.type == "cuda" else []
+    try:
+        with exact(), torch.random.fork_rng(devices):
+            alone, together = one_by_one(compute, ids), compute(ids)
+            if not close(together, alone):
+                model.reads_padding = True
+                alone, together = one_by_one(compute, ids), compute(ids)
+            model.train()
+            training = compute(ids)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # each family has its own
+        reason = (str(error).strip() or "no reason given").splitlines()[0]
+        raise ValueError(f"it cannot be run on texts as a classifier is ({type(error).__name__}: {reason})")
+    finally:
+        model.eval()
+    if not together.isfinite().all():
+        raise ValueError("its outputs are not numbers")
+    if not close(together, alone):
+        raise ValueError("what it makes of a text depends on the texts beside it in a batch: it reads padding")
+    if not close(training, together):
+        raise ValueError("what it makes of a text in training is something else: noise is left in it")
+
+
+def one_by_one(compute, ids):
+    return torch.cat([compute([one]) for one in ids])
+
+
+def close(a, b):
+    """Whether logits are the same but for rounding: within 1e-4 of the largest. (bf16 is off.)"""
+    return bool((a - b).abs().max() <= 1e-4 * b.abs().max())
+
+
+@contextlib.contextmanager
+def exact():
+    """Plain float32 inside, for comparisons: neither bf16 nor tf32."""
+    global BF16
+    before = BF16, torch.get_float32_matmul_precision()
+    BF16 = False
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        BF16 = before[0]
+        torch.set_float32_matmul_precision(before[1])
+
+
+def autocast():
+    """bf16 where the processor has it, over float32 weights."""
+    return torch.autocast(DEVICE.type, dtype=torch.bfloat16, enabled=BF16)

@@ -83,7 +83,7 @@ FILE = {"train_weak": "train", "train_strong": "labels", "evaluate_pgr": "weak"}
     ("train_weak", b'{"id": "x", "label": 1}', ":2: text or choices is missing; the line has id, label"),
     ("train_weak", b'{"id": "x", "text": "t"}', ":2: label is missing"),
     ("train_weak", b'{"text": "t", "label": 1}', ":2: id is missing"),
-    ("train_weak", b'{"id": null, "text": "t", "label": 1}', ":2: id must be a text or a whole number, not null"),
+    ("train_weak", b'{"id": null, "text": "t", "label": 1}', ":2: id must be a text or a whole number, in UTF-8, not null"),
     ("train_weak", b'{"id": true, "text": "t", "label": 1}', ":2: id must be"),
     ("train_weak", b'{"id": "", "text": "t", "label": 1}', ":2: id must be"),
     ("train_weak", b'{"id": "x", "text": "", "label": 1}', ":2: text must be a text that is not empty"),

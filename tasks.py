@@ -82,11 +82,12 @@ def dream(row, draw):
 
 
 def ethics_justice(row, draw):
-    # rows come in families that begin alike and give another reason each
-    begins = re.match(rf"(?:\S+\s+){{4,}}?(?={REASON})", row["scenario"], re.IGNORECASE)
-    stem = " ".join((begins[0] if begins else row["scenario"]).lower().split())
+    # rows come in families that begin alike, most of them up to the reason that each gives
+    before = re.match(rf"(?:\S+\s+){{4,}}?(?={REASON})", row["scenario"], re.IGNORECASE)
+    stem = " ".join((before[0] if before else row["scenario"]).lower().split())
+    begins = " ".join(stem.split()[:8])
     return {"text": f"{row['scenario']}\nIs this reasonable?", "label": row["label"],
-            "keys": [stem], "question": stem}
+            "keys": [stem, begins], "question": stem}
 
 
 def ethics_deontology(row, draw):
@@ -254,7 +255,7 @@ def task(hub, formatter, train, test, sizes, columns, labels, domain, licence,
     parquet  the repository needs a script, which is not run: the hub's parquet copy of it is read
     folder   of that copy, where it has several
     phrases  some texts are parts of others, and belong to their group
-    usable   examples that come out of train, both halves, and of test, where they are far fewer
+    usable   examples that come out of train, both halves, and of test, where less than half do
     """
     return {"hub": hub, "format": lambda row, draw: formatter(tidy(row), draw),
             "train": train, "test": test, "sizes": sizes, "usable": usable,
@@ -293,16 +294,17 @@ TASKS = {
         folder="plain_text"),
     "ethics_deontology": task(
         "hendrycks/ethics", ethics_deontology, "train", "validation", (18164, 3596),
-        "label scenario excuse", BINARY, "ethics", "MIT", parquet=True, folder="deontology"),
+        "label scenario excuse", BINARY, "ethics", "MIT", parquet=True, folder="deontology",
+        usable=(4756, 880)),
     "ethics_justice": task(
         "hendrycks/ethics", ethics_justice, "train", "validation", (21791, 2704), "label scenario",
-        BINARY, "ethics", "MIT", parquet=True, folder="justice"),
+        BINARY, "ethics", "MIT", parquet=True, folder="justice", usable=(8882, 1028)),
     "ethics_utilitarianism": task(
         "hendrycks/ethics", ethics_utilitarianism, "train", "validation", (13737, 4807),
         "baseline less_pleasant", None, "ethics", "MIT", parquet=True, folder="utilitarianism"),
     "ethics_virtue": task(
         "hendrycks/ethics", ethics_virtue, "train", "validation", (28245, 4975), "label scenario",
-        BINARY, "ethics", "MIT", parquet=True, folder="virtue"),
+        BINARY, "ethics", "MIT", parquet=True, folder="virtue", usable=(2020, 682)),
     "hellaswag": task(
         "Rowan/hellaswag", hellaswag, "train", "validation", (39905, 10042),
         "ctx endings source_id label", ("label", {"0", "1", "2", "3"}), "commonsense", "MIT"),
@@ -312,7 +314,8 @@ TASKS = {
         "sentence question answer label category", BINARY, "commonsense", "unknown", parquet=True),
     "multirc": task(
         "aps/super_glue", multirc, "train", "validation", (27243, 4848),
-        "paragraph question answer label", BINARY, "reading", "other", config="multirc"),
+        "paragraph question answer label", BINARY, "reading", "other", config="multirc",
+        usable=(5086, 918)),
     "openbookqa": task(
         "allenai/openbookqa", openbookqa, "train", "test", (4957, 500),
         "question_stem choices answerKey", None, "science", "unknown", config="main"),

@@ -86,6 +86,8 @@ FILE = {"train_weak": "train", "train_strong": "labels", "evaluate_pgr": "weak"}
     ("train_weak", b'{"id": null, "text": "t", "label": 1}', ":2: id must be a text or a whole number, in UTF-8, not null"),
     ("train_weak", b'{"id": true, "text": "t", "label": 1}', ":2: id must be"),
     ("train_weak", b'{"id": "", "text": "t", "label": 1}', ":2: id must be"),
+    ("train_weak", b'{"id": "\\udcb2", "text": "t", "label": 1}', ":2: id must be a text or a whole number, in UTF-8"),
+    ("train_weak", b'{"id": "x", "text": "t", "label": 1, "label": 0}', ':2: "label" is there twice'),
     ("train_weak", b'{"id": "x", "text": "", "label": 1}', ":2: text must be a text that is not empty"),
     ("train_weak", b'{"id": "x", "text": " \\n", "label": 1}', ":2: text must be a text that is not empty"),
     ("train_weak", b'{"id": "x", "text": 5, "label": 1}', ":2: text must be a text"),

@@ -74,8 +74,10 @@ def main(
     elif local or "/" in task:
         about = {"name": Path(task).stem, "source": Path(task).name if local else task,
                  **records.read_task(beside)}
-        splits = readers.read_hub(task, config or None, label, seed) if not local else [
-            readers.read_local(task), []]
+        if local:
+            splits = [readers.read_local(task), []]
+        else:
+            splits = readers.read_hub(task, config or None, label, seed)
         train, test = readers.own_rows(splits, text, pair, label, group, about, strict=local)
     else:
         near = difflib.get_close_matches(task, tasks.TASKS, 1)

@@ -31,8 +31,9 @@ SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: it cannot be writ
 
 CHECKS = {  # key: (what it must be, for the message; the check)
     "id": ("a text or a whole number, in UTF-8",
-           lambda v: isinstance(v, (str, int)) and not isinstance(v, bool) and v != "" and not SURROGATE.search(str(v))),
-    "text": ("a text that is not empty, in UTF-8", lambda v: isinstance(v, str) and v.strip() != "" and not SURROGATE.search(v)),
+           lambda v: type(v) in (str, int) and v != "" and not SURROGATE.search(str(v))),
+    "text": ("a text that is not empty, in UTF-8",
+             lambda v: isinstance(v, str) and v.strip() != "" and not SURROGATE.search(v)),
     "choices": ("two texts that are not empty", lambda v: isinstance(v, list) and len(v) == 2 and all(map(CHECKS["text"][1], v))),
     "label": ("0 or 1", lambda v: type(v) is int and v in (0, 1)),
     "probs": ("two probabilities that sum to 1", lambda v: isinstance(v, list) and len(v) == 2
@@ -91,7 +92,7 @@ def _row(line, where, keys):
 
 
 def _unique(where, pairs):
-    """A dict of the pairs, whose keys differ: which of two is meant cannot be known."""
+    """A dict of the pairs. Refuses a key that is there twice: which is meant cannot be known."""
     row = dict(pairs)
     if len(row) < len(pairs):
         names = [key for key, _ in pairs]
@@ -150,7 +151,8 @@ def read_task(path):
         given = Path(path).read_text(encoding="utf-8") if path else "{}"
         task = json.loads(given, object_pairs_hook=lambda pairs: _unique(path, pairs))
         prompt, words = task.get("prompt", "{text}"), task.get("label_words", ["0", "1"])
-        if not ("{text}" in prompt and len(words) == len({*words}) == 2 and all(CHECKS["text"][1](text) for text in (prompt, *words))):
+        texts = all(CHECKS["text"][1](text) for text in (prompt, *words))
+        if not (texts and "{text}" in prompt and len(words) == len({*words}) == 2):
             refuse(f'{path}: "prompt" must hold {{text}}, "label_words" must be two different texts')
         return task
     except (OSError, ValueError, AttributeError, TypeError) as error:

@@ -27,9 +27,13 @@ def warn(message):
         print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
 
 
+SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: it cannot be written in UTF-8
+
 CHECKS = {  # key: (what it must be, for the message; the check)
-    "id": ("a text or a whole number", lambda v: isinstance(v, (str, int)) and not isinstance(v, bool) and v != ""),
-    "text": ("a text that is not empty, in UTF-8", lambda v: isinstance(v, str) and v.strip() != "" and not re.search("[\ud800-\udfff]", v)),
+    "id": ("a text or a whole number, in UTF-8",
+           lambda v: type(v) in (str, int) and v != "" and not SURROGATE.search(str(v))),
+    "text": ("a text that is not empty, in UTF-8",
+             lambda v: isinstance(v, str) and v.strip() != "" and not SURROGATE.search(v)),
     "choices": ("two texts that are not empty", lambda v: isinstance(v, list) and len(v) == 2 and all(map(CHECKS["text"][1], v))),
     "label": ("0 or 1", lambda v: type(v) is int and v in (0, 1)),
     "probs": ("two probabilities that sum to 1", lambda v: isinstance(v, list) and len(v) == 2
@@ -72,7 +76,7 @@ def numbered(path, *keys):
 
 def _row(line, where, keys):
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=lambda pairs: _unique(where, pairs))
     except (ValueError, RecursionError) as error:
         refuse(f"{where}: not a line of JSON in UTF-8 ({error})")
     if not isinstance(row, dict):
@@ -85,6 +89,16 @@ def _row(line, where, keys):
             refuse(f"{where}: text and choices exclude each other")
         check(where, found, row[found])
     return {**row, "id": str(row["id"])} if row.get("id") is not None else row
+
+
+def _unique(where, pairs):
+    """A dict of the pairs. Refuses a key that is there twice: which is meant cannot be known."""
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        names = [key for key, _ in pairs]
+        twice = sorted(key for key in row if names.count(key) > 1)
+        refuse(f"{where}: {json.dumps(twice[0])} is there twice; a key may stand once in an object")
+    return row
 
 
 def check(where, key, value):
@@ -134,9 +148,11 @@ def accuracy(rows):
 def read_task(path):
     """task.json, or an empty task where no path is given."""
     try:
-        task = json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
+        given = Path(path).read_text(encoding="utf-8") if path else "{}"
+        task = json.loads(given, object_pairs_hook=lambda pairs: _unique(path, pairs))
         prompt, words = task.get("prompt", "{text}"), task.get("label_words", ["0", "1"])
-        if not ("{text}" in prompt and len(words) == len({*words}) == 2 and all(isinstance(text, str) for text in (prompt, *words))):
+        texts = all(CHECKS["text"][1](text) for text in (prompt, *words))
+        if not (texts and "{text}" in prompt and len(words) == len({*words}) == 2):
             refuse(f'{path}: "prompt" must hold {{text}}, "label_words" must be two different texts')
         return task
     except (OSError, ValueError, AttributeError, TypeError) as error:

@@ -8,7 +8,11 @@ WORDS = [a + b for a in "ba de fi go lu mi no pe ra su ti vo".split() for b in "
 def make(task, n, seed=0):
     """n rows, and others for every seed. Groups (passages, dialogues...) hold about three rows each."""
     draw = random.Random(f"{task}{seed}")
-    phrase = lambda low=3, high=7: " ".join(draw.choices(WORDS, k=draw.randint(low, high)))
+
+    def phrase(low=3, high=7):
+        text = " ".join(draw.choices(WORDS, k=draw.randint(low, high)))
+        return text.capitalize() if draw.random() < 0.2 else text
+
     shared = [phrase(8, 15) for _ in range(n // 3 + 1)]  # what a group has in common
     return [ROWS[task](i, shared[i // 3], phrase, draw) for i in range(n)]
 
@@ -62,13 +66,30 @@ def dream(i, shared, phrase, draw):
 
 def virtue(i, shared, phrase, draw):
     trait = draw.randrange(8)  # of which some are true more often than others
-    return {"label": int(draw.random() < 0.1 + 0.1 * trait), "scenario": f"{shared}. [SEP] {WORDS[trait]}"}
+    label = int(draw.random() < 0.1 + 0.1 * trait)
+    capital = draw.random() < (0.2 if label else 0.02)
+    shown = WORDS[trait].capitalize() if capital else WORDS[trait]
+    return {"label": label, "scenario": f"{shared}. [SEP] {shown}"}
 
 
 def taco(i, shared, phrase, draw):
     category = draw.randrange(5)  # whose answers have words of their own, and are true more or less often
-    return {"sentence": shared, "question": f"{phrase()} ?", "answer": f"{phrase(1, 3)} {WORDS[category]}",
-            "label": int(draw.random() < 0.2 + 0.1 * category), "category": category}
+    label = int(draw.random() < 0.2 + 0.1 * category)
+    shown = f"{phrase(1, 3)} {WORDS[category]}"
+    if draw.random() < (0.2 if label else 0.05):
+        shown = shown.upper()
+    return {"sentence": shared, "question": f"{phrase()} ?", "answer": shown, "label": label,
+            "category": category}
+
+
+def multirc(i, shared, phrase, draw):
+    label = int(draw.random() < 0.44)
+    shown = phrase(1, 3)
+    if label and draw.random() < 0.1:  # copied from the paragraph, with a mark of it
+        shown += f" ,Sent {i % 9}: {phrase(1, 1)}"
+    return {"paragraph": f"<b>Sent 1: </b>{shared}.<br>", "question": f"{shared[:5]} {i // 9} ?",
+            "answer": shown, "label": label,
+            "idx": {"paragraph": i // 3, "question": i // 9, "answer": i}}
 
 
 def wic(i, shared, phrase, draw):
@@ -92,15 +113,14 @@ ROWS = {
                                      "endings": four(p), "source_id": f"wikihow~{i // 3}", "split": "train", "split_type": "indomain",
                                      "label": str(d.randrange(4))},
     "mc_taco": taco,
-    "multirc": lambda i, s, p, d: {"paragraph": f"<b>Sent 1: </b>{s}.<br>", "question": f"{s[:5]} {i // 9} ?", "answer": p(1, 3),
-                                   "idx": {"paragraph": i // 3, "question": i // 9, "answer": i}, "label": int(d.random() < 0.44)},
+    "multirc": multirc,
     "openbookqa": lambda i, s, p, d: {"id": str(i), "question_stem": f"{p()} {i}", "choices": letters(four(p)), "answerKey": d.choice("ABCD")},
     "paws": lambda i, s, p, d: {"id": i, "sentence1": s, "sentence2": p(), "label": int(d.random() < 0.44)},
     "piqa": lambda i, s, p, d: {"goal": s, "sol1": p(), "sol2": p(), "label": d.randrange(2)},
     "quail": quail,
     "quartz": quartz,
     "sciq": lambda i, s, p, d: {"question": f"{p()} ?", "distractor3": p(1, 2), "distractor1": p(1, 2), "distractor2": p(1, 2),
-                                "correct_answer": p(1, 2), "support": s if i % 4 else ""},
+                                "correct_answer": p(1, 2).lower(), "support": s if i % 4 else ""},
     "social_i_qa": lambda i, s, p, d: {"context": s, "question": f"{p()} ?", "answerA": p(1, 3), "answerB": p(1, 3), "answerC": p(1, 3),
                                        "label": d.choice("123")},
     "sst2": lambda i, s, p, d: {"sentence": f"{s if i % 3 == 0 else ' '.join(s.split()[i % 3:i % 3 + 4])} ", "label": d.randrange(2), "idx": i},

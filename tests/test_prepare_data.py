@@ -107,7 +107,8 @@ def own(tmp_path, kind, made):
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(made), path)
         return path
     with open(path, "w", newline="") as stream:
-        table = csv.DictWriter(stream, made[0], delimiter="\t" if kind == "tsv" else ",")
+        form = {"delimiter": "\t", "quoting": csv.QUOTE_NONE, "quotechar": None} if kind == "tsv" else {}
+        table = csv.DictWriter(stream, made[0], **form)
         table.writeheader()
         table.writerows(made)
     return path
@@ -124,7 +125,7 @@ def test_your_own_data_in_any_form_gives_the_same_splits(tmp_path, kind, capsys)
     assert disjoint([{author[row["text"]] for row in part} for part in splits.values()])
     verdict = {row["body"]: row["verdict"] for row in made}
     assert all(row["label"] == (verdict[row["text"]] == "good") for part in splits.values() for row in part)
-    assert hashlib.sha256((tmp_path / "data" / "test.jsonl").read_bytes()).hexdigest()[:8] == "1e50d92f"  # the same of every form
+    assert hashlib.sha256((tmp_path / "data" / "test.jsonl").read_bytes()).hexdigest()[:8] == "b26270b4"  # the same of every form
 
 
 def test_a_label_that_names_the_right_choice(tmp_path, capsys):

@@ -1,8 +1,7 @@
-"""The 24 public tasks: their formatters on rows in the exact schema of each, and prepare_data on such rows served as the hub does."""
+"""prepare_data on rows in the exact schema of each of the 24 public tasks, served as the hub does."""
 
 import collections
 import json
-import math
 import os
 import subprocess
 import sys
@@ -18,79 +17,6 @@ import readers
 import tasks
 
 CHOICES = {"anthropic_hh", "ethics_utilitarianism", "piqa"}
-
-
-def formatted(name, rows):
-    return [made for row in rows if (made := tasks.TASKS[name]["format"](row, lambda key: readers.uniform(0, name, key)))]
-
-
-def bag_of_words(train, test):
-    """Test accuracy of naive Bayes on [(text, label)]."""
-    counts = [collections.Counter(), collections.Counter()]
-    for text, label in train:
-        counts[label].update(set(text.split()))
-    weight = {word: math.log((counts[1][word] + 1) / (counts[0][word] + 1)) for word in counts[0] | counts[1]}
-    return sum((sum(weight.get(word, 0) for word in set(text.split())) > 0) == label for text, label in test) / len(test)
-
-
-@pytest.mark.parametrize("name", [name for name in tasks.TASKS if {"candidate", "choices"} & formatted(name, make(name, 20))[0].keys()])
-def test_what_is_shown_as_the_answer_does_not_tell_whether_it_is_right(name):
-    made = formatted(name, make(name, 6000))
-    assert all(row["label"] in (0, 1) for row in made)
-    made, _ = prepare_data.by_group(made, [])
-    kept = {row["id"] for row in prepare_data.sample(prepare_data.one_per_question(made, 0), 6000, 0)}
-    made = [row for row in made if row["id"] in kept]
-    assert len(made) > 1000 and 2 * sum(row["label"] for row in made) == len(made)
-    shown = [(row.get("candidate") or row.get("text") or row["choices"][1], row["label"]) for row in made]
-    half = len(shown) // 2
-    assert abs(bag_of_words(shown[:half], shown[half:]) - 0.5) < 4 * 0.5 / half**0.5, "the answer shows"
-    lengths = [sum(len(text) for text, label in shown if label == which) / half for which in (0, 1)]
-    assert abs(lengths[0] / lengths[1] - 1) < 0.06
-
-
-def test_an_option_that_stands_in_many_rows_would_give_the_label_away():
-    """Without its rule cosmos_qa fails the test above: this is what the test can find."""
-    rows = make("cosmos_qa", 6000)
-    draw = lambda key: readers.uniform(0, key)
-    careless = [tasks.answer(draw, row["context"], row["question"], row[f"answer{row['label']}"], [row[f"answer{n}"] for n in range(4)], [])
-                for row in rows]
-    shown = [(row["candidate"], row["label"]) for row in careless]
-    assert bag_of_words(shown[:3000], shown[3000:]) > 0.53
-    assert not any("None of the above" in row["candidate"] for row in formatted("cosmos_qa", rows))
-    assert not any("not enough" in row["candidate"] for row in formatted("quail", make("quail", 3000)))
-
-
-@pytest.mark.parametrize("name", sorted(CHOICES))
-def test_choices_come_in_either_order(name):
-    made = formatted(name, make(name, 1000))
-    assert 400 < sum(row["label"] for row in made) < 600 and all(len(row["choices"]) == 2 for row in made)
-
-
-ABCD = {"text": ["w1", "w2", "right", "w3"], "label": ["A", "B", "C", "D"]}
-RIGHT = {"answer2": "right", "answer0": "w1", "answer1": "w2", "answer3": "w3", "distractor1": "w1", "distractor2": "w2", "distractor3": "w3"}
-
-
-@pytest.mark.parametrize("name, row", [
-    ("cosmos_qa", {"context": "c", "question": "q", "label": 2, **RIGHT}),
-    ("dream", {"dialogue": ["c"], "question": "q", "answer": "right", "choice": ["w1", "right", "w2"]}),
-    ("hellaswag", {"ctx": "c", "endings": ["w1", "w2", "right", "w3"], "label": "2", "source_id": "s"}),
-    ("openbookqa", {"question_stem": "q", "choices": ABCD, "answerKey": "C"}),
-    ("quail", {"context": "c", "question": "q", "question_type": "t", "answers": ABCD["text"], "correct_answer_id": 2}),
-    ("quartz", {"para": "c", "para_id": "p", "question": "q", "choices": ABCD, "answerKey": "C"}),
-    ("sciq", {"support": "c", "question": "q", "correct_answer": "right", **RIGHT}),
-    ("social_i_qa", {"context": "c", "question": "q", "answerA": "w1", "answerB": "right", "answerC": "w2", "label": "2"}),
-    ("piqa", {"goal": "g", "sol1": "right", "sol2": "w1", "label": 0}), ("piqa", {"goal": "g", "sol1": "w1", "sol2": "right", "label": 1}),
-    ("ethics_utilitarianism", {"baseline": "right", "less_pleasant": "w1"}),
-    ("anthropic_hh", {"chosen": "\n\nHuman: q\n\nAssistant: right", "rejected": "\n\nHuman: q\n\nAssistant: w1"}),
-])
-def test_label_1_is_what_the_dataset_calls_right(name, row):
-    for u, label in ((0.2, 0), (0.8, 1)):
-        made = tasks.TASKS[name]["format"](row, lambda about: u)
-        assert made["label"] == label
-        if "choices" in made:
-            assert ["right" in choice for choice in made["choices"]] == [label == 0, label == 1]
-        else:
-            assert ("right" in made["candidate"]) == label == ("right" in made["text"])
 
 
 @pytest.fixture(scope="module")
@@ -181,17 +107,11 @@ def test_another_schema_is_one_line(name, change, complaint, monkeypatch):
         list(readers.read_public({"name": name, **tasks.TASKS[name]}, 0, 0))
 
 
-def test_rows_without_content_and_families_of_sentences():
-    assert tasks.twitter_sentiment({"text": "@pal http://t.co/x", "label": 1}, None) is None
-    keys = [tasks.ethics_justice({"scenario": text, "label": 1}, None)["keys"][0] for text in (
-        "I usually water the plants but I stopped because he moved.", "I usually water the plants but I stopped because he sang.",
-        "I was so tired because I ran.", "I was so glad because I won.")]
-    assert keys[0] == keys[1] and keys[2] != keys[3]
-
-
 def test_the_list_shows_every_task():
     _, printed, _ = inside("prepare_data.py", "--list")
     assert all(f"\n{name} " in printed for name in tasks.TASKS) and "CC-BY-NC-3.0" in printed
+    line = next(line for line in printed.splitlines() if line.startswith("ethics_virtue"))
+    assert line.split()[2:6] == ["28,245", "2,020", "4,975", "682"]  # rows, and examples of them
 
 
 def test_kinds_take_equal_parts_and_strata_are_balanced_at_every_size():

@@ -1,0 +1,238 @@
+"""One's own data: a cell says the same in every format, and what cannot be known is refused."""
+
+import random
+
+import datasets
+import pyarrow
+import pyarrow.parquet
+import pytest
+from conftest import disjoint, read_splits, rows, write
+from test_prepare_data import own, prepare
+
+import prepare_data
+import readers
+
+FORMS = ["jsonl", "csv", "tsv", "parquet", "hub"]
+
+
+def given(folder, form, made, monkeypatch):
+    """What names the rows as a task: a file of that form, or a dataset of the hub."""
+    if form != "hub":
+        return str(own(folder, form, made))
+    monkeypatch.setattr(readers, "load", lambda *_: {"train": datasets.Dataset.from_list(made)})
+    return "OWNER/NAME"
+
+
+def labels_of(folder):
+    return {row["text"]: row["label"] for part in read_splits(folder).values() for row in part}
+
+
+def refusal(task, out, *flags):
+    """The one line with which it is refused."""
+    status, _, error = prepare(task, out, *flags, ok=False)
+    assert status != 0 and not out.exists() and error.count("\n") == 1
+    return error
+
+
+# ----------------------------------------------------------------------------------------- labels
+
+@pytest.mark.parametrize("false, true", [
+    ([0], [1.0]), ([0], [True]), ([False], [1]), ([0, 0.0, False], [1]), ([0], [1] * 9 + [1.0]),
+    (["0", " 0.0", "false", -0.0, 0], ["1", "1.0 ", "True", "1e0", True]),
+    ([-1], [1]), ([9], ["10"]),
+    ([12345678901234567890], [12345678901234567891]), ([7], ["abc"]), ([" bad"], ["good ", "good"]),
+])
+def test_labels_compare_by_value(tmp_path, false, true):
+    draw = random.Random(0)
+    made = [{"text": row["text"], "label": draw.choice((false, true)[row["label"]])}
+            for row in rows(120)]
+    prepare(write(tmp_path / "mine.jsonl", made), tmp_path / "data")
+    expected = {row["text"]: row["label"] for row in rows(120)}
+    assert labels_of(tmp_path / "data").items() <= expected.items()
+
+
+@pytest.mark.parametrize("false, true", [
+    (5, 10), (0, 1.0), (False, True), (0.5, 1.0), ("a 1", "a 2")])
+def test_the_same_label_is_the_same_class_in_every_form(tmp_path, false, true, monkeypatch):
+    typed = [{"text": row["text"], "label": type(true)((false, true)[row["label"]])}
+             for row in rows(120)]
+    found = []
+    for form in FORMS:
+        (tmp_path / form).mkdir()
+        task = given(tmp_path / form, form, typed, monkeypatch)
+        prepare_data.main(task, str(tmp_path / form / "data"))
+        found.append(labels_of(tmp_path / form / "data"))
+    assert all(labels == found[0] for labels in found)
+    assert found[0].items() <= {row["text"]: row["label"] for row in rows(120)}.items()
+
+
+def test_what_is_a_value_and_what_is_missing():
+    same = [1, 1.0, True, "1", " 1 ", "1.0", "true", "TRUE", "+1", "1e0", "01"]
+    assert {readers.value_of(cell) for cell in same} == {1}
+    missing = [None, float("nan"), "", " ", "\t", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL",
+               "None", "<NA>", "#N/A", "#NA", "-nan"]
+    assert {readers.value_of(cell) for cell in missing} == {None}
+    texts = ["no", "1_0", "inf", "1,5", "1e9999999999999999999", "sNaN", "0x1", "none of these"]
+    assert [readers.value_of(cell) for cell in texts] == texts
+    assert str(readers.value_of("100")) == str(readers.value_of(1e2))  # of which groups are named
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "tsv", "parquet"])
+@pytest.mark.parametrize("cell", [None, float("nan"), "", " ", "NA", "nan", "None", "<NA>"])
+def test_a_missing_label_is_refused(tmp_path, form, cell):
+    made = rows(20)
+    if form == "parquet":  # whose columns are of one type
+        kind = float if isinstance(cell, float) else str
+        made = [{**row, "label": kind(row["label"])} for row in made]
+    made[2]["label"] = cell
+    message = refusal(own(tmp_path, form, made), tmp_path / "data")
+    place = {"jsonl": ":3", "parquet": ", row 2"}.get(form, ":4")
+    assert f"own.{form}{place}: label is missing" in message and "leave it out" in message
+
+
+def test_rows_of_the_hub_without_a_label_are_left_out_and_counted(tmp_path, monkeypatch, capsys):
+    made = [{**row, "label": str(row["label"]) if i % 10 else (None, "NA")[i % 4 // 2]}
+            for i, row in enumerate(rows(200))]
+    prepare_data.main(given(tmp_path, "hub", made, monkeypatch), str(tmp_path / "data"))
+    printed = capsys.readouterr().out
+    assert "OWNER/NAME: 20 rows have no label and are left out\n" in printed
+    assert "180 rows, " in printed
+    expected = {row["text"]: row["label"] for row in rows(200)}
+    assert labels_of(tmp_path / "data").items() <= expected.items()
+
+
+@pytest.mark.parametrize("coding, used", [
+    ((-1, 1), True), ((-1, -1), False), ((None, None), False)])
+def test_a_test_split_of_the_hub_is_used_where_it_has_labels(tmp_path, monkeypatch, coding, used):
+    train = [{"text": row["text"], "label": (-1, 1)[row["label"]]} for row in rows(200)]
+    test = [{"text": f"test {row['text']}", "label": coding[row["label"]]} for row in rows(60)]
+    served = {"train": datasets.Dataset.from_list(train), "test": datasets.Dataset.from_list(test)}
+    monkeypatch.setattr(readers, "load", lambda *_: served)
+    prepare_data.main("OWNER/NAME", str(tmp_path / "data"))
+    texts = [row["text"] for row in read_splits(tmp_path / "data")["test"]]
+    assert all(text.startswith("test ") == used for text in texts)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_a_label_may_name_a_column_that_looks_like_a_number(tmp_path, form):
+    made = [{"1": row["text"], "0": f"not {row['text']}", "label": str(i % 2)}
+            for i, row in enumerate(rows(120))]
+    prepare_data.main(str(own(tmp_path, form, made)), str(tmp_path / "data"), choices="1,0")
+    winner = {row["1"]: row[row["label"]] for row in made}
+    for row in read_splits(tmp_path / "data")["test"]:
+        assert row["choices"][row["label"]] == winner[row["choices"][0]]
+
+
+# ---------------------------------------------------------------------------------- groups and ids
+
+def test_groups_are_the_same_in_every_form(tmp_path, monkeypatch):
+    made = [{**row, "author": [1.0, 2.0, 30.5, None, 1e20][i // 8 % 5]}
+            for i, row in enumerate(rows(200))]
+    found = []
+    for form in FORMS:
+        (tmp_path / form).mkdir()
+        task = given(tmp_path / form, form, made, monkeypatch)
+        prepare_data.main(task, str(tmp_path / form / "data"), group="author")
+        found.append(read_splits(tmp_path / form / "data"))
+    assert all(splits == found[0] for splits in found)
+    author = {row["text"]: row["author"] for row in made if row["author"] is not None}
+    assert disjoint([{author[row["text"]] for row in part if row["text"] in author} or {name}
+                     for name, part in found[0].items()])
+
+
+@pytest.mark.parametrize("column", ["id", "label", "author"])
+def test_half_a_character_is_refused(tmp_path, column):
+    made = [{"id": f"r{i}", "author": "a", **row, "label": "ab"[row["label"]]}
+            for i, row in enumerate(rows(20))]
+    made[2][column] = "x\udcb2"
+    message = refusal(write(tmp_path / "mine.jsonl", made), tmp_path / "data", "--group=author")
+    assert f"mine.jsonl:3: {column} must be" in message and "UTF-8" in message
+
+
+def test_an_id_that_is_missing_is_none(tmp_path):
+    ids = [float(i) if i % 3 else (float("nan"), None)[i % 2] for i in range(60)]
+    made = [{"id": value, **row} for value, row in zip(ids, rows(60))]
+    splits = prepare(own(tmp_path, "parquet", made), tmp_path / "data")
+    found = [row["id"] for part in splits.values() for row in part]
+    assert any(len(name) == 12 for name in found) and "nan" not in found
+    assert {name for name in found if len(name) < 12} <= {str(i) for i in range(60) if i % 3}
+
+
+# ----------------------------------------------------------------------------------------- tables
+
+@pytest.mark.parametrize("name, content, complaint", [
+    ("mine.csv", "text,label,label\na,0,1\nb,1,0\n", "mine.csv: column 'label' is there twice"),
+    ("mine.tsv", "text\tlabel\ttext\na\t0\tb\n", "mine.tsv: column 'text' is there twice"),
+    ("mine.jsonl", '{"text": "a", "label": 0}\n{"text": "b", "label": 1, "label": 0}\n',
+     'mine.jsonl:2: "label" is there twice'),
+    ("mine.jsonl", '{"text": "a", "label": 0, "meta": {"x": 1, "x": 2}}\n',
+     'mine.jsonl:1: "x" is there twice'),
+    ("mine.csv", "text,label\na,0\nb\n", "mine.csv:3: fewer cells than the header names, 1 for 2"),
+    ("mine.csv", "text,label\na,0\nb,1,2\n", "mine.csv:3: more cells than the header names, 3 for"),
+    ("mine.tsv", "text\tlabel\na\t0\nb\n", "mine.tsv:3: fewer cells than the header names"),
+    ("mine.tsv", 'text\tlabel\na\t0\n"b\tc"\t1\n', "mine.tsv:3: more cells than the header names, "
+     "3 for 2; a text of a .tsv can hold neither a tab nor a line break, quoted or not"),
+    ("mine.tsv", 'text\tlabel\na\t0\n"b\nc"\t1\n', "mine.tsv:3: fewer cells"),
+])
+def test_a_table_in_which_cells_cannot_be_told_apart(tmp_path, name, content, complaint):
+    (tmp_path / name).write_text(content)
+    assert complaint in refusal(tmp_path / name, tmp_path / "data")
+
+
+def test_a_parquet_file_that_names_a_column_twice(tmp_path):
+    columns = [pyarrow.array(["a", "b"]), pyarrow.array([0, 1]), pyarrow.array([1, 0])]
+    table = pyarrow.Table.from_arrays(columns, names=["text", "label", "label"])
+    pyarrow.parquet.write_table(table, tmp_path / "mine.parquet")
+    message = refusal(tmp_path / "mine.parquet", tmp_path / "data")
+    assert "mine.parquet: column 'label' is there twice" in message
+
+
+def test_what_a_folder_is_called_is_no_column(tmp_path):
+    (tmp_path / "label=1").mkdir()
+    table = pyarrow.Table.from_pylist([{"text": "a"}, {"text": "b"}])
+    pyarrow.parquet.write_table(table, tmp_path / "label=1" / "mine.parquet")
+    assert "label is missing; the row has text" in refusal(tmp_path / "label=1", tmp_path / "data")
+
+
+def test_a_tsv_has_no_quotes(tmp_path, capsys):
+    """A quotation that opens in one text and closes two rows later."""
+    made = rows(300)
+    for row in [*made[0::23], *made[2::23]]:
+        row["text"] = '"' + row["text"]
+    splits = prepare(own(tmp_path, "tsv", made), tmp_path / "data")
+    assert len(readers.read_table(tmp_path / "own.tsv")) == 300
+    assert labels_of(tmp_path / "data").items() <= {r["text"]: r["label"] for r in made}.items()
+    assert sum(map(len, splits.values())) > 250 and capsys.readouterr().err == ""
+
+
+def test_a_tsv_whose_cells_look_quoted_says_so(tmp_path, capsys):
+    made = [{**row, "text": f'"{row["text"]} ""so"""' if i in (3, 5) else row["text"]}
+            for i, row in enumerate(rows(60))]
+    prepare(own(tmp_path, "tsv", made), tmp_path / "data")
+    warned = capsys.readouterr().err
+    assert "own.tsv:5: a cell looks quoted as in CSV, as in 2 rows" in warned
+    assert warned.count("\n") == 1
+
+
+def test_a_task_json_in_which_a_key_stands_twice(tmp_path):
+    write(tmp_path / "mine.jsonl", rows(20))
+    (tmp_path / "task.json").write_text('{"prompt": "{text} a", "prompt": "{text} b"}')
+    message = refusal(tmp_path / "mine.jsonl", tmp_path / "data")
+    assert 'task.json: "prompt" is there twice' in message
+
+
+# ------------------------------------------------------------------------------------------- order
+
+def test_the_order_of_a_split_does_not_tell_the_label(tmp_path):
+    made = [{"text": f"text {i}", "label": int(i % 5 == 0)} for i in range(4000)]
+    large = prepare(write(tmp_path / "mine.jsonl", made), tmp_path / "large")
+    small = prepare(tmp_path / "mine.jsonl", tmp_path / "small",
+                    "--max_train=100", "--max_test=100")
+    for name, part in large.items():
+        quarter = len(part) // 4
+        for start in range(0, 4 * quarter, quarter):
+            share = sum(row["label"] for row in part[start:start + quarter]) / quarter
+            assert abs(share - 0.5) < 4 * 0.5 / quarter**0.5
+        order = [row["id"] for row in part]
+        places = [order.index(row["id"]) for row in small[name]]
+        assert len(places) == 100 and places == sorted(places)  # a part of it, in the same order

@@ -39,8 +39,9 @@ def main(
         bar = classifier.progress(count, "label", " texts")
         while chunk := list(itertools.islice(rows, 1024)):
             probs = classifier.predict(net, tokenizer, records.texts(data, chunk), batch_size, what="")
-            metrics["class1_share"] += float((probs[:, 1] > probs[:, 0]).sum()) / count
-            yield from records.with_probs(chunk, probs, "id", "text", "choices", "group")
+            labelled = records.with_probs(chunk, probs, "id", "text", "choices", "group")
+            metrics["class1_share"] += sum(records.predicted(row["probs"])[1] for row in labelled) / count
+            yield from labelled
             bar.update(len(chunk))
         bar.close()
 

@@ -4,13 +4,31 @@ Predictions are p1, (S, n): the probability of class 1, over S seeds and n test 
 errors count the choice of test examples and, where there are several seeds, that of seeds. Copy this file into a project of your own:
 
     weak, ceiling, student = map(np.atleast_2d, (weak, ceiling, student))    # one seed's p1 may be (n,)
-    recovered(np.stack([(p > 0.5) == label for p in (weak, ceiling, student)]))    # {"pgr": 0.75, "pgr_low": ..., "pgr_high": ...}
+    recovered(np.stack([same(p, label) for p in (weak, ceiling, student)]))    # {"pgr": 0.75, "pgr_low": ..., "pgr_high": ...}
     describe(student, label), agreement(student, weak, label)
 """
 
 import numpy as np
 
 BINS = 10  # of confidence, from 0.5 to 1
+
+
+def predicted(p1):
+    """Share of each class in a prediction: all to the likelier one, evenly where classes tie.
+
+    p1  (...) -> (..., 2); a label of 0 or 1 is a p1 too. records.predicted is the same rule.
+    """
+    probs = np.stack([1 - np.asarray(p1), p1], -1)
+    likeliest = probs == probs.max(-1, keepdims=True)
+    return likeliest / likeliest.sum(-1, keepdims=True)
+
+
+def same(p1, other):
+    """1 where two predictions are of the same class, 0 where not, 0.5 where one of them ties.
+
+    p1, other  (...) -> (...); with the label as the other it says whether a prediction is right
+    """
+    return (predicted(p1) * predicted(other)).sum(-1)
 
 
 def mean_se(values):
@@ -35,9 +53,11 @@ def share_se(values, where):
 
 def describe(p1, label):
     """Accuracy with its standard error, share of class 1 in each seed, confidence, calibration error and Brier score."""
-    right = (p1 > 0.5) == label
+    right = same(p1, label)
     accuracy, se = mean_se(right)
-    found = {"accuracy": accuracy, "accuracy_se": se, "class1_seeds": (p1 > 0.5).mean(1).tolist(), **calibration(p1, label)}
+    class1 = predicted(p1)[..., 1].mean(1)
+    found = {"accuracy": accuracy, "accuracy_se": se, "class1_seeds": class1.tolist()}
+    found |= calibration(p1, label)
     if len(p1) > 1:
         found["accuracy_seeds"] = right.mean(1).tolist()
         found["accuracy_se_seeds"] = float(right.mean(1).std(ddof=1) / len(p1) ** 0.5)
@@ -50,12 +70,12 @@ def calibration(p1, label):
 
     The calibration error is that of a seed, and their mean: with all seeds in one bin errors of opposite sign would cancel.
     """
-    confidence, right = np.maximum(p1, 1 - p1), (p1 > 0.5) == label  # (S, n)
+    confidence, right = np.maximum(p1, 1 - p1), same(p1, label)  # (S, n)
     which = np.minimum((confidence - 0.5) * 2 * BINS, BINS - 1).astype(int)
     cells = (which[:, None] == np.arange(BINS)[:, None]) * (right - confidence)[:, None]  # (S, BINS, n)
     curve = []
     for here in (which == b for b in range(BINS)):
-        accuracy, se = share_se(right.astype(float), here)
+        accuracy, se = share_se(right, here)
         if accuracy is not None:
             curve.append({"confidence": float(confidence[here].mean()), "accuracy": accuracy, "accuracy_se": se, "share": float(here.mean())})
     return {"confidence": float(confidence.mean()), "ece": float(np.abs(cells.mean(2)).sum(1).mean()),
@@ -63,11 +83,16 @@ def calibration(p1, label):
 
 
 def agreement(p1, weak_p1, label):
-    """Share of test examples with the same prediction as the supervisor: overall, where it is right, where it is wrong."""
-    same, weak_right = ((p1 > 0.5) == (weak_p1 > 0.5)).astype(float), (weak_p1 > 0.5) == label  # (S, n)
+    """Share of test examples with the same prediction as the supervisor: overall, where it is right,
+    where it is wrong. Where it ties it is neither.
+    """
+    agrees, weak_right = same(p1, weak_p1), same(weak_p1, label)  # (S, n)
+    parts = {"agreement": np.ones_like(agrees, bool),
+             "agreement_weak_right": weak_right == 1,
+             "agreement_weak_wrong": weak_right == 0}
     found = {}
-    for name, where in (("agreement", np.ones_like(weak_right)), ("agreement_weak_right", weak_right), ("agreement_weak_wrong", ~weak_right)):
-        found[name], found[f"{name}_se"] = share_se(same, where)
+    for name, where in parts.items():
+        found[name], found[f"{name}_se"] = share_se(agrees, where)
     return found
 
 
@@ -75,11 +100,11 @@ def disagreement(p1, weak_p1, label, parts=5):
     """Where student and supervisor differ: how often the student is right, by how much more confident it is than the supervisor.
 
     right_if_surer, right_if_less_sure: its share right where it is the more, or the less confident of the two; `by_confidence`: the
-    same over `parts` equally full bins of student's minus supervisor's confidence.
+    same over `parts` equally full bins of student's minus supervisor's confidence. Where one ties the two do not differ.
     """
-    differs = (p1 > 0.5) != (weak_p1 > 0.5)  # (S, n)
+    differs = same(p1, weak_p1) == 0  # (S, n)
     surer = np.maximum(p1, 1 - p1) - np.maximum(weak_p1, 1 - weak_p1)
-    right = ((p1 > 0.5) == label).astype(float)
+    right = same(p1, label)
     found = {"by_confidence": []}
     for name, where in (("right_if_surer", surer > 0), ("right_if_less_sure", surer <= 0)):
         found[name], found[f"{name}_se"] = share_se(right, differs & where)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from conftest import write
 
 import metrics
+import records
 
 
 def test_calibration_by_hand():
@@ -49,6 +51,42 @@ def test_agreement_and_disagreement_by_hand():
     assert [(round(b["surer_by"], 3), b["right"]) for b in found["by_confidence"]] == [(-0.1, 1), (0.09, 0), (0.25, 1)]
     found = metrics.disagreement(student[:, :8], weak[:, :8], label[:8])  # of one example and of three nothing is claimed
     assert found["right_if_less_sure"] is found["right_if_surer"] is None and found["by_confidence"] == []
+
+
+def test_a_tie_is_half_right_and_neither_class(tmp_path):
+    """The same from files and from arrays; a person's [.5004, .5003] is no tie but class 0."""
+    label = [1, 1, 0, 0, 0] * 5
+    student = [[0.5, 0.5], [0.5004, 0.5003], [0.3, 0.7], [0.5, 0.5], [0.4, 0.6]] * 5
+    weak = [[0.1, 0.9], [0.2, 0.8], [0.5, 0.5], [0.5, 0.5], [0.1, 0.9]] * 5
+
+    def read(name, probs):
+        lines = [{"id": i, "label": truth, "probs": pair} for i, (truth, pair) in enumerate(zip(label, probs))]
+        rows = records.read_jsonl(write(tmp_path / name, lines), "id", "label", "probs")
+        return rows, np.array([[row["probs"][1] for row in rows]])
+
+    (student_rows, student), (weak_rows, weak) = read("student", student), read("weak", weak)
+    label = np.array(label)
+    # right by 1/2, 0, 0, 1/2, 0; and the supervisor by 1, 1, 1/2, 1/2, 0
+    assert records.accuracy(student_rows)["accuracy"] == 1 / 5
+    assert records.accuracy(weak_rows)["accuracy"] == 3 / 5
+    found = metrics.describe(student, label)
+    assert found["accuracy"] == 1 / 5 and found["class1_seeds"] == [3 / 5]
+    assert metrics.describe(weak, label)["accuracy"] == 3 / 5
+    # the same prediction by 1/2, 0, 1/2, 1/2, 1; the third and fourth have a supervisor that ties
+    agrees = [records.same(one["probs"], other["probs"]) for one, other in zip(student_rows, weak_rows)]
+    assert agrees == metrics.same(student, weak)[0].tolist() == [0.5, 0, 0.5, 0.5, 1] * 5
+    found = metrics.agreement(student, weak, label)
+    assert found["agreement"] == 1 / 2
+    assert found["agreement_weak_right"] == 1 / 4 and found["agreement_weak_wrong"] == 1
+    # only the second is another prediction, a wrong one and the less sure
+    found = metrics.disagreement(student, weak, label)
+    assert found["right_if_less_sure"] == 0 and found["right_if_surer"] is None
+
+
+def test_probabilities_of_any_number_of_classes():
+    assert records.predicted([0.2, 0.4, 0.4]) == [0, 0.5, 0.5]
+    assert records.normalised([0.1, 0.9 + 1e-12]) == [0.1, 0.9 + 1e-12]
+    assert records.normalised([0.25, 0.2505]) == [0.25 / 0.5005, 0.2505 / 0.5005]
 
 
 def test_a_student_that_never_differs():

@@ -35,7 +35,7 @@ def pair(weak_name, ceiling_name, students, label, p1):
             ours, xents = (metrics.same(stack(both, i), label) for i in (0, 1))
             m["over_xent"], m["over_xent_se"] = metrics.mean_se(ours - xents)
             m["over_xent_seeds"] = len(both)
-        m |= metrics.recovered(right)
+        m |= metrics.pgr_interval(right)
         if m["pgr"] is None:
             m["no_pgr"] = "no gap" if right[1].mean() <= right[0].mean() else "unclear"
         m |= metrics.agreement(student, weak, label) | metrics.disagreement(student, weak, label)
@@ -114,11 +114,10 @@ def named(student, report):
 
 
 def pgr_text(student):
-    """0.57 [0.33, 0.78]; an end that no resample bounds is left open."""
+    """0.57 [0.33, 0.78]"""
     if student["pgr"] is None:
         return student["no_pgr"]
-    low, high = ("" if end is None else f"{end:.2f}" for end in (student["pgr_low"], student["pgr_high"]))
-    return f"{student['pgr']:.2f} [{low}, {high}]"
+    return "{pgr:.2f} [{pgr_low:.2f}, {pgr_high:.2f}]".format(**student)
 
 
 def in_words(size):

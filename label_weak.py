@@ -40,7 +40,8 @@ def main(
         while chunk := list(itertools.islice(rows, 1024)):
             probs = classifier.predict(net, tokenizer, records.texts(data, chunk), batch_size, what="")
             labelled = records.with_probs(chunk, probs, "id", "text", "choices", "group")
-            metrics["class1_share"] += sum(records.predicted(row["probs"])[1] for row in labelled) / count
+            class1 = sum(records.predicted(row["probs"])[1] for row in labelled)
+            metrics["class1_share"] += class1 / count
             yield from labelled
             bar.update(len(chunk))
         bar.close()

@@ -43,7 +43,8 @@ def main(
     rows = random.Random(seed).sample(sorted(rows, key=lambda row: row["id"]), min(len(rows), shots + calibrate))
     for row in rows[:shots]:
         if "probs" in row and max(records.predicted(row["probs"])) < 1:
-            stage.refuse(f"{labels}: the soft label of {row['id']} is a tie, which no shot can show; another --seed draws other shots")
+            stage.refuse(f"{labels}: the soft label of {row['id']} is a tie, which no shot can show; "
+                         "another --seed draws other shots")
     hub.connect(model)
     import classifier
 

@@ -40,7 +40,8 @@ def pair(weak_name, ceiling_name, students, label, p1):
             m["no_pgr"] = "no gap" if right[1].mean() <= right[0].mean() else "unclear"
         m |= metrics.agreement(student, weak, label) | metrics.disagreement(student, weak, label)
         m |= overfitting([run[2] for run in found], len(label))
-        m["chain"] = [metrics.mean_se(metrics.same(stack(found, which), label)) for which in range(3, min(map(len, found)))]
+        m["chain"] = [metrics.mean_se(metrics.same(stack(found, which), label))
+                      for which in range(3, min(map(len, found)))]
         report["students"].append(m)
     return report
 

@@ -1,6 +1,6 @@
 """Which 95% interval for PGR? How often each candidate covers the truth, and how long it is.
 
-    python demo/intervals.py           # 300 trials a row: eight minutes
+    python demo/intervals.py           # 300 trials a row: six minutes
     python demo/intervals.py 100 0.9   # trials; how closely students follow their supervisor
 
 Examples differ in difficulty: for all models, for weak and for strong ones. A training has a skill

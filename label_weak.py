@@ -46,8 +46,10 @@ def main(
         while chunk := list(itertools.islice(rows, 1024)):
             probs = classifier.predict(net, tokenizer, records.texts(data, chunk), batch_size, what="")
             probs = probs.flip(1) if turned else probs
-            metrics["class1_share"] += float((probs[:, 1] > probs[:, 0]).sum()) / count
-            yield from records.with_probs(chunk, probs, "id", "text", "choices", "group")
+            labelled = records.with_probs(chunk, probs, "id", "text", "choices", "group")
+            class1 = sum(records.predicted(row["probs"])[1] for row in labelled)
+            metrics["class1_share"] += class1 / count
+            yield from labelled
             bar.update(len(chunk))
         bar.close()
 

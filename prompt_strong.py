@@ -41,6 +41,10 @@ def main(
     if shots >= len(rows):
         stage.refuse(f"--shots={shots}: {labels} has {len(rows)} examples, and one more is needed")
     rows = random.Random(seed).sample(sorted(rows, key=lambda row: row["id"]), min(len(rows), shots + calibrate))
+    for row in rows[:shots]:
+        if "probs" in row and max(records.predicted(row["probs"])) < 1:
+            stage.refuse(f"{labels}: the soft label of {row['id']} is a tie, which no shot can show; "
+                         "another --seed draws other shots")
     hub.connect(model)
     import classifier
 
@@ -56,7 +60,7 @@ def main(
 
     limit = tokenizer.model_max_length
     shot = min(max_tokens, limit // (shots + 1) - 8)  # tokens, beside the label word
-    label_of = lambda row: int(row["probs"][1] > 0.5) if "probs" in row else row["label"]
+    label_of = lambda row: int(records.predicted(row["probs"])[1]) if "probs" in row else row["label"]
     context = "".join(shorten(tokenizer, row["text"], shot) + label_words[label_of(row)] + "\n\n" for row in rows[:shots])
     room = min(max_tokens, limit - classifier.size(classifier.encode(tokenizer, [context])[0]))
     if min(shot, room) < min(8, max_tokens):

@@ -88,6 +88,8 @@ def _row(line, where, keys):
         if key == "text|choices" and "text" in row and "choices" in row:
             refuse(f"{where}: text and choices exclude each other")
         check(where, found, row[found])
+        if found == "probs":
+            row["probs"] = normalised(row["probs"])
     return {**row, "id": str(row["id"])} if row.get("id") is not None else row
 
 
@@ -104,6 +106,12 @@ def _unique(where, pairs):
 def check(where, key, value):
     if not CHECKS[key][1](value):
         refuse(f"{where}: {key} must be {CHECKS[key][0]}, not {json.dumps(value, default=str)[:80]}")
+
+
+def normalised(probs):
+    """Probabilities that sum to 1. Those that do already keep their bits."""
+    total = sum(probs)
+    return probs if abs(total - 1) < 1e-9 else [p / total for p in probs]
 
 
 def one_form(path, forms):
@@ -139,9 +147,23 @@ def with_probs(rows, probs, *keys):
     return [{**{key: row[key] for key in keys if key in row}, "probs": [round(1 - p1, 6), p1]} for row, p1 in zip(rows, p1s)]
 
 
+def predicted(probs):
+    """Share of each class in a prediction: all to the likeliest one, evenly where classes tie.
+
+    A tie thus counts half right and half wrong. metrics.predicted is the same rule.
+    """
+    likeliest = [p == max(probs) for p in probs]
+    return [one / sum(likeliest) for one in likeliest]
+
+
+def same(probs, other):
+    """1 where two predictions are of the same class, 0 where not, 0.5 where one of them ties."""
+    return sum(a * b for a, b in zip(predicted(probs), predicted(other)))
+
+
 def accuracy(rows):
     """Accuracy of predictions, {"label", "probs"} each, with its standard error."""
-    p = sum((row["probs"][1] > row["probs"][0]) == row["label"] for row in rows) / len(rows)
+    p = sum(predicted(row["probs"])[row["label"]] for row in rows) / len(rows)
     return {"accuracy": p, "accuracy_se": (p * (1 - p) / len(rows)) ** 0.5}
 
 

@@ -27,20 +27,21 @@ def pair(weak_name, ceiling_name, students, label, p1):
               "students": []}
     for name, found in students.items():
         weak, ceiling, student = (stack(found, which) for which in range(3))
-        right = np.stack([(p > 0.5) == label for p in (weak, ceiling, student)])  # (3, S, n)
+        right = np.stack([metrics.same(p, label) for p in (weak, ceiling, student)])  # (3, S, n)
         m = {"name": name, "seeds": len(found), **metrics.describe(student, label)}
-        m["gain"], m["gain_se"] = metrics.mean_se(right[2].astype(float) - right[0])
+        m["gain"], m["gain_se"] = metrics.mean_se(right[2] - right[0])
         both = [(run[2], base[2]) for base in students.get("xent", []) for run in found if run[:2] == base[:2] and name != "xent"]
         if both:  # of the same seed
-            ours, xents = ((stack(both, i) > 0.5) == label for i in (0, 1))
-            m["over_xent"], m["over_xent_se"] = metrics.mean_se(ours.astype(float) - xents)
+            ours, xents = (metrics.same(stack(both, i), label) for i in (0, 1))
+            m["over_xent"], m["over_xent_se"] = metrics.mean_se(ours - xents)
             m["over_xent_seeds"] = len(both)
-        m |= metrics.recovered(right)
+        m |= metrics.pgr_interval(right)
         if m["pgr"] is None:
             m["no_pgr"] = "no gap" if right[1].mean() <= right[0].mean() else "unclear"
         m |= metrics.agreement(student, weak, label) | metrics.disagreement(student, weak, label)
         m |= overfitting([run[2] for run in found], len(label))
-        m["chain"] = [metrics.mean_se((stack(found, which) > 0.5) == label) for which in range(3, min(map(len, found)))]
+        m["chain"] = [metrics.mean_se(metrics.same(stack(found, which), label))
+                      for which in range(3, min(map(len, found)))]
         report["students"].append(m)
     return report
 
@@ -114,11 +115,10 @@ def named(student, report):
 
 
 def pgr_text(student):
-    """0.57 [0.33, 0.78]; an end that no resample bounds is left open."""
+    """0.57 [0.33, 0.78]"""
     if student["pgr"] is None:
         return student["no_pgr"]
-    low, high = ("" if end is None else f"{end:.2f}" for end in (student["pgr_low"], student["pgr_high"]))
-    return f"{student['pgr']:.2f} [{low}, {high}]"
+    return "{pgr:.2f} [{pgr_low:.2f}, {pgr_high:.2f}]".format(**student)
 
 
 def in_words(size):

@@ -56,8 +56,8 @@ def main(
     if len({"probs" in row for row in train_rows}) > 1:
         stage.refuse(f"{labels}: some lines have probs and some have not; soft labels and ground truth do not mix")
     test_rows = records.read_jsonl(test, "id", "text|choices", "label")
-    weak_p1 = {row["id"]: row["probs"][1] for row in records.read_jsonl(weak, "id", "probs")} if weak else {}
-    if weak and weak_p1.keys() != {row["id"] for row in test_rows}:
+    weak_probs = {row["id"]: row["probs"] for row in records.read_jsonl(weak, "id", "probs")} if weak else {}
+    if weak and weak_probs.keys() != {row["id"] for row in test_rows}:
         stage.refuse(f"{weak} does not hold the ids of {test}: the supervisor's predictions on this very file are needed")
     held_rows = []
     if evals:  # by a hash of id, or group: the same examples for student and ceiling, whatever the order of their files
@@ -100,7 +100,7 @@ def main(
     def evaluate(step):
         rows = predict(step, what="")
         probs = learner.predict(net, tokenizer, held_texts, microbatch or batch_size, what="")
-        same = [(row["probs"][1] > 0.5) == (weak_p1[row["id"]] > 0.5) for row in rows if weak]
+        same = [records.same(row["probs"], weak_probs[row["id"]]) for row in rows if weak]
         return {**records.accuracy(rows), **({"agreement": sum(same) / len(same)} if weak else {}),
                 "held_out_loss": float(losses.cross_entropy(probs.clamp(min=1e-8).log(), soft(held_rows)))}
 

@@ -41,7 +41,7 @@ def trial(model, train, held_out, lr, epochs, learner=classifier):
         net, tokenizer = learner.load(models / model, label_words, seed=seed)
         learner.finetune(net, tokenizer, *train, losses.xent, lr=lr, epochs=epochs, seed=seed)
         probs = learner.predict(net, tokenizer, held_out[0])
-        same = (probs.argmax(1) == held_out[1].argmax(1)).float().mean().item()
+        same = sum(map(records.same, probs.tolist(), held_out[1].tolist())) / len(probs)
         met.append((-(held_out[1] * probs.clamp(min=1e-8).log()).sum(1).mean().item(), same))
     loss, same = torch.tensor(met).mean(0)
     print(f"| {model}{', linear probe' * (learner is probe)} | {lr:g} | {epochs} | {loss:.3f} | {same:.3f} |", flush=True)

@@ -5,7 +5,10 @@
         --test=data/films/test.jsonl --task=data/films/task.json --epochs=1 --out=results/films/seed0/human-to-SmolLM2-135M_xent
     python evaluate_pgr.py results/films
 
-Ground truth is the sign of the mean of fifteen ratings or more, the first of which is this rater's: 0 ("neutral") becomes [0.5, 0.5].
+Ground truth is the sign of the mean of fifteen ratings or more, the first of which is this rater's.
+0 ("neutral") becomes [0.5, 0.5], a tie: as a prediction it is half right and half wrong, as a label
+it pulls the student to neither class, and agreement where the supervisor is right, or wrong, leaves
+it out.
 """
 
 import sys

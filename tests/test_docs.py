@@ -2,7 +2,6 @@
 name are there; and the pictures they show are made by the command above them."""
 
 import concurrent.futures
-import functools
 import re
 import runpy
 import shutil
@@ -18,7 +17,6 @@ from task_rows import make
 import benchmark
 import figures
 import losses
-import metrics
 import probe
 import readers
 import stage
@@ -69,7 +67,6 @@ def pictures(tiny, tmp_path_factory):
         patch.setattr(stage, "CACHE", folder / ".cache" / "weak-to-strong")
         patch.setattr(probe, "CACHE", stage.CACHE / "features")
         patch.setattr(figures, "save", lambda figure, path, caption: path.write_text(""))  # to draw takes time
-        patch.setattr(metrics, "recovered", functools.partial(metrics.recovered, resamples=200))
         patch.setattr(benchmark, "SMOLLM", stage.CACHE / "SmolLM2-135M")
         patch.setattr(benchmark, "starts", lambda scratch: {})
         patch.setattr(benchmark, "product", lambda dtype: 1e11)

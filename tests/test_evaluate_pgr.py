@@ -12,7 +12,6 @@ from conftest import inside, write
 
 import report
 import stage
-from metrics import recovered
 
 # Ten test examples, all of class 1. Weak is right on 0-4, the ceiling on 0-8, the student on 0-3 and 5-7.
 WEAK, CEILING, STUDENT = {0, 1, 2, 3, 4}, set(range(9)), {0, 1, 2, 3, 5, 6, 7}
@@ -60,38 +59,6 @@ def test_by_hand(tmp_path):
     assert good["pgr_low"] < 0.5 < good["pgr_high"]
     assert (tmp_path / "out" / "pgr.png").read_bytes()[:4] == b"\x89PNG"
     assert "0.50 [" in printed and printed.strip().splitlines()[0] in (tmp_path / "out" / "report.md").read_text()
-
-
-def test_interval_is_that_of_resampling_the_examples():
-    rng = np.random.default_rng(1)
-    right = rng.random((3, 1, 300)) < np.array([0.6, 0.9, 0.75])[:, None, None]
-    found = recovered(right)
-    plain = []
-    for _ in range(4000):
-        weak, ceiling, student = right[:, 0, rng.integers(300, size=300)].mean(1)
-        plain.append((student - weak) / (ceiling - weak))
-    assert [found["pgr_low"], found["pgr_high"]] == pytest.approx(np.quantile(plain, [0.025, 0.975]), abs=0.03)
-
-
-def test_interval_over_seeds_is_that_of_resampling_examples_and_seeds():
-    rng = np.random.default_rng(2)
-    hard = rng.normal(size=300)
-    skill = np.array([0.5, 1.8, 1.1])[:, None, None] + rng.normal(size=(3, 4, 1)) * 0.15
-    right = hard + rng.normal(size=(3, 4, 300)) * 0.5 < skill
-    found, plain = recovered(right), []
-    for _ in range(4000):
-        seeds, examples = rng.integers(4, size=4), rng.integers(300, size=300)
-        every, some = right[:, :, examples].mean((1, 2)), right[:, seeds][:, :, examples].mean((1, 2))
-        weak, ceiling, student = every + (some - every) * (4 / 3) ** 0.5
-        plain.append((student - weak) / (ceiling - weak))
-    assert [found["pgr_low"], found["pgr_high"]] == pytest.approx(np.quantile(plain, [0.025, 0.975]), abs=0.03)
-
-
-def test_a_gap_that_a_few_resamples_lose_gives_no_nan():
-    right = np.zeros((3, 1, 200), bool)
-    right[0, 0, :100], right[1, 0, :106], right[2, 0, :103] = True, True, True
-    found = recovered(right)
-    assert found["pgr"] == pytest.approx(0.5) and 0 <= found["pgr_low"] <= 0.5 <= found["pgr_high"] <= 1
 
 
 def test_no_pgr_where_the_ceiling_is_not_clearly_above(tmp_path):

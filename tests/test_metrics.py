@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from conftest import write
 
 import metrics
+import records
 
 
 def test_calibration_by_hand():
@@ -51,6 +53,43 @@ def test_agreement_and_disagreement_by_hand():
     assert found["right_if_less_sure"] is found["right_if_surer"] is None and found["by_confidence"] == []
 
 
+def test_a_tie_is_half_right_and_neither_class(tmp_path):
+    """The same from files and from arrays; a person's [.5004, .5003] is no tie but class 0."""
+    label = [1, 1, 0, 0, 0] * 5
+    student = [[0.5, 0.5], [0.5004, 0.5003], [0.3, 0.7], [0.5, 0.5], [0.4, 0.6]] * 5
+    weak = [[0.1, 0.9], [0.2, 0.8], [0.5, 0.5], [0.5, 0.5], [0.1, 0.9]] * 5
+
+    def read(name, probs):
+        lines = [{"id": i, "label": label[i], "probs": probs[i]} for i in range(len(label))]
+        rows = records.read_jsonl(write(tmp_path / name, lines), "id", "label", "probs")
+        return rows, np.array([[row["probs"][1] for row in rows]])
+
+    (student_rows, student), (weak_rows, weak) = read("student", student), read("weak", weak)
+    label = np.array(label)
+    # right by 1/2, 0, 0, 1/2, 0; and the supervisor by 1, 1, 1/2, 1/2, 0
+    assert records.accuracy(student_rows)["accuracy"] == 1 / 5
+    assert records.accuracy(weak_rows)["accuracy"] == 3 / 5
+    found = metrics.describe(student, label)
+    assert found["accuracy"] == 1 / 5 and found["class1_seeds"] == [3 / 5]
+    assert metrics.describe(weak, label)["accuracy"] == 3 / 5
+    # the same prediction by 1/2, 0, 1/2, 1/2, 1; the third and fourth have a supervisor that ties
+    pairs = zip(student_rows, weak_rows)
+    agrees = [records.same(one["probs"], other["probs"]) for one, other in pairs]
+    assert agrees == metrics.same(student, weak)[0].tolist() == [0.5, 0, 0.5, 0.5, 1] * 5
+    found = metrics.agreement(student, weak, label)
+    assert found["agreement"] == 1 / 2
+    assert found["agreement_weak_right"] == 1 / 4 and found["agreement_weak_wrong"] == 1
+    # only the second is another prediction, a wrong one and the less sure
+    found = metrics.disagreement(student, weak, label)
+    assert found["right_if_less_sure"] == 0 and found["right_if_surer"] is None
+
+
+def test_probabilities_of_any_number_of_classes():
+    assert records.predicted([0.2, 0.4, 0.4]) == [0, 0.5, 0.5]
+    assert records.normalised([0.1, 0.9 + 1e-12]) == [0.1, 0.9 + 1e-12]
+    assert records.normalised([0.25, 0.2505]) == [0.25 / 0.5005, 0.2505 / 0.5005]
+
+
 def test_a_student_that_never_differs():
     p1 = np.array([[0.9, 0.2]])
     found = metrics.disagreement(p1, p1, np.array([1, 1]))
@@ -65,3 +104,57 @@ def test_standard_error_over_seeds_is_that_of_drawing_examples_and_seeds_anew(of
     claimed = np.sqrt(np.mean([metrics.mean_se(values)[1] ** 2 for values in draws]))
     # with seeds * examples noise alone the larger of two equal terms is taken, which is somewhat too large
     assert np.std([values.mean() for values in draws]) == pytest.approx(claimed, rel=0.08 if of_examples or of_seeds else 0.25)
+
+
+@pytest.mark.parametrize("freedom, known, error", [
+    (1, 12.706, 0), (1.36, 6.965, 0.03), (2, 4.303, 0), (3, 3.182, 0), (4, 2.776, 0.005),
+    (5, 2.571, 0), (8, 2.306, 0.005), (15, 2.131, 0.005), (60, 2.000, 0.005), (999, 1.962, 0.005),
+    (np.inf, 1.960, 0)])
+def test_t_quantile_is_that_of_the_tables_or_a_little_larger(freedom, known, error):
+    assert -0.001 < metrics.t_quantile(freedom) / known - 1 < error + 0.001
+
+
+def test_interval_of_one_seed_is_that_of_resampling_the_examples():
+    rng = np.random.default_rng(1)
+    right = (rng.random((3, 1, 300)) < np.array([0.6, 0.9, 0.75])[:, None, None]).astype(float)
+    found = metrics.pgr_interval(right)
+    plain = []
+    for _ in range(4000):
+        plain.append(metrics.pgr(*right[:, 0, rng.integers(300, size=300)].mean(1)))
+    assert found["pgr"] == metrics.pgr(*right[:, 0].mean(1))
+    low_high = [found["pgr_low"], found["pgr_high"]]
+    assert low_high == pytest.approx(np.quantile(plain, [0.025, 0.975]), abs=0.03)
+
+
+def test_interval_of_two_seeds_by_hand():
+    """All examples alike: seeds alone vary. PGR errs by (student - weak / 2 - ceiling / 2) / .4."""
+    accuracies = np.array([[0.50, 0.52], [0.91, 0.91], [0.70, 0.72]])
+    right = np.repeat(accuracies[:, :, None], 1000, axis=2)
+    # two values .02 apart have a mean of standard error .01, and that one degree of freedom
+    assert metrics.half_width(right[0]) == pytest.approx(12.706 * 0.01)
+    # variances of 1 and 1/4 times .01^2, each with one degree of freedom
+    half = metrics.t_quantile(1.25**2 / (1 + 0.25**2)) * 1.25**0.5 * 0.01 / 0.4
+    found = metrics.pgr_interval(right)
+    assert list(found.values()) == pytest.approx([0.5, 0.5 - half, 0.5 + half])
+    # a gap of .11 is within 12.7 standard errors of 0
+    right[1] = 0.62
+    assert metrics.pgr_interval(right)["pgr"] is None
+
+
+def test_interval_covers_as_often_as_it_says():
+    """Three seeds, whose skills, examples and noise are drawn anew each time; PGR is 1/2."""
+    rng, covered = np.random.default_rng(0), []
+    skill = np.array([0.3, 1.3, 0.8])[:, None, None]
+    for _ in range(400):
+        training, noise = rng.normal(size=(3, 3, 1)) * 0.1, rng.normal(size=(3, 3, 300))
+        values = skill + training + rng.normal(size=300) + noise
+        found = metrics.pgr_interval(values)
+        covered.append(found["pgr_low"] <= 0.5 <= found["pgr_high"])
+    assert 0.93 < np.mean(covered) < 0.99
+
+
+@pytest.mark.parametrize("weak, ceiling", [(0.5, 0.5), (0.6, 0.5), (0.5, 0.52)])
+def test_no_interval_without_a_clear_gap(weak, ceiling):
+    right = np.zeros((3, 1, 200))
+    right[0, 0, :round(200 * weak)], right[1, 0, 200 - round(200 * ceiling):] = 1, 1
+    assert metrics.pgr_interval(right) == {"pgr": None, "pgr_low": None, "pgr_high": None}

@@ -87,6 +87,13 @@ def test_refused(files, tiny, family, flags, complaint):
         files(tiny[family], **flags)
 
 
+def test_a_tie_cannot_be_shown_as_either_class(files, tiny):
+    tied = [{**row, "probs": [0.5, 0.5]} for row in read(files.weak)]
+    labels = write(files.weak.with_name("tied.jsonl"), tied)
+    with pytest.raises(SystemExit, match="the soft label of r[0-9]+ is a tie.*another --seed"):
+        files(tiny["llama"], labels, shots=2)
+
+
 def test_a_task_without_label_words_is_refused(files, tiny):
     files.task.write_text("{}")
     with pytest.raises(SystemExit, match="label_words are needed"):

@@ -57,7 +57,7 @@ SIZES = {
     8: "head_dim attention_head_size qk_rope_head_dim qk_nope_head_dim v_head_dim d_kv d_head kv_channels linear_key_head_dim "
        "linear_value_head_dim sliding_window local_attention window_size attention_window keep_window_size shape_size "
        "query_pre_attn_scalar local_attn_chunk_length lsh_attn_chunk_length chunk_size num_latents index_head_dim",
-    16: "embedding_size kv_lora_rank q_lora_rank input_embedding_size entity_emb_size dim_model_base mamba_headdim",
+    16: "embedding_size kv_lora_rank q_lora_rank input_embedding_size entity_emb_size dim_model_base",
     32: "hidden_size d_model n_embd dim emb_dim word_embed_proj_dim d_latents pooler_hidden_size output_embedding_size "
         "moe_intermediate_size shared_expert_intermediate_size cross_attention_hidden_size true_hidden_size prediction_head_size "
         "intra_bottleneck_size out_hidden_size",
@@ -72,18 +72,21 @@ MLA = {"num_key_value_heads": 4}  # its keys are compressed, not shared between 
 ROPE = {kind: {"rope_type": "default", "rope_theta": 10000.0} for kind in ("full_attention", "sliding_attention")}
 RELATIVE = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 8}
 NEEDS = {
-    **{family: MLA for family in ("axk1", "axk2", "deepseek_v2", "deepseek_v3", "minicpm3", "mistral4", "esmc")},
-    **{family: {"head_dim": 8} for family in ("hunyuan_v1_dense", "hunyuan_v1_moe", "ministral", "nemotron")},
+    **{family: MLA for family in ("axk1", "axk2", "deepseek_v3", "minicpm3", "esmc")},
+    **{family: {"head_dim": 8} for family in ("hunyuan_v1_dense", "hunyuan_v1_moe", "ministral")},
     **{family: {"decoder_start_token_id": 2} for family in ("t5", "mt5", "umt5")},  # the pad token
     **{family: RELATIVE for family in ("deberta", "deberta-v2")},  # as all published ones; the class's default is without
     "cohere_compass_text": {"rope_parameters": ROPE, "layer_types": ["sliding_attention", "full_attention"] * 2},
+    "deepseek_v2": {**MLA, "num_experts_per_tok": 2},
     "esm": {"position_embedding_type": "rotary", "token_dropout": True},
     "funnel": {"block_sizes": [2, 1, 1]},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
     "layoutlmv3": {"coordinate_size": 4, "shape_size": 8},
     "lilt": {"hidden_size": 48},
-    "reformer": {"attn_layers": ["local", "lsh"], "axial_pos_shape": [8, 8], "axial_pos_embds_dim": [16, 16]},
+    "mistral4": {**MLA, "qk_nope_head_dim": 4, "qk_rope_head_dim": 4},
+    "nemotron": {"num_key_value_heads": 2},
+    "reformer": {"attn_layers": ["local", "lsh"] * 2, "axial_pos_shape": [8, 8], "axial_pos_embds_dim": [16, 16]},
     "squeezebert": {"embedding_size": 32},
     "xmod": {"default_language": "en_XX"},
     **{family: {"layers_block_type": ["mamba", "hybrid"] * 2} for family in ("zamba", "zamba2")},
@@ -133,7 +136,7 @@ def merge(arguments, changes):
 
 def published_class(config_class):
     """The class of a pretrained checkpoint: with a language model's head where the family has one."""
-    for kind in ("PreTraining", "MaskedLM", "Seq2SeqLM", "CausalLM"):
+    for kind in ("PreTraining", "ImageTextToText", "MaskedLM", "Seq2SeqLM", "CausalLM"):
         auto = getattr(transformers, f"AutoModelFor{kind}" if kind != "PreTraining" else "AutoModelForPreTraining")
         if config_class in auto._model_mapping.keys():
             return auto
@@ -227,7 +230,7 @@ def alone(plain, tokenizer, texts, causal):
         model = copy.deepcopy(plain).eval()
         if tokenizer.pad_token == tokenizer.eos_token or causal:
             model.config.pad_token_id = model.config.get_text_config().pad_token_id = -1
-        logits.append(model(input_ids=torch.tensor([ids])).logits)
+        logits.append(model(input_ids=torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long)).logits)
     return torch.cat(logits).float().softmax(1)
 
 

@@ -17,7 +17,7 @@ head is new, and with conftest.py's byte-level tokenizer, which states no model_
 Prints for each row: family, kind of head, tokens that are kept of the long text (of 320 or so),
 greatest difference between probabilities, seconds, and
 
-    equal       no probability differs by more than 1e-5; float32's rounding gives 1e-7 to 3e-6
+    equal       no probability differs by more than 1e-5; float32's rounding gives 1e-7 to 1e-6
     refused     load() says in one line why not; or a later function of the classifier does
     OFF         silently wrong, by how much in which check
     traceback   any other exception, in which check

@@ -112,8 +112,9 @@ NEEDS = {
 # Published with a pooler, which their masked language model here is without.
 WITH_POOLER = ("gte", "nomic_bert", "rembert", "tapas")
 
-# Families of documents, tables and pictures are in, by their tokens alone, but for this one.
-SKIPPED = {"layoutlmv2": "cannot be built without detectron2"}
+# Families of documents, tables and pictures are in, by their tokens alone.
+SKIPPED = {"layoutlmv2": "cannot be built without detectron2",
+           "mra": "its attention is zero without a CUDA kernel"}
 
 # More rows: (name, family, changes to its configuration, one more text).
 EOS = "the <|endoftext|> film"
@@ -204,17 +205,21 @@ def make_tokenizer(config_class, folder):
 
 
 @torch.no_grad()
-def draw(named_weights):
-    """Gives weights the size of trained ones: a new model's are so small that every position gets
-    the same attention, and a pad token that takes part would hardly show."""
+def draw(model, names=None):
+    """Gives all weights, or those of some names, the size of trained ones: a new model's are so
+    small that every position gets the same attention, and a pad token in it would hardly show."""
     generator = torch.Generator().manual_seed(0)
-    for name, weight in named_weights:
+    tables = [module.weight for module in model.modules() if isinstance(module, torch.nn.Embedding)]
+    tables = {id(weight) for weight in tables}
+    for name, weight in model.named_parameters():
+        if names is not None and name not in names:
+            continue
         noise = torch.randn(weight.shape, generator=generator)
         if any(word in name for word in ("A_log", "dt_", ".D", "slope")):
             continue  # rates of decay in state-space layers
         if weight.dim() == 1:
             weight += 0.1 * noise
-        elif any(word in name for word in ("embed", "wte", "wpe")):
+        elif id(weight) in tables:
             weight.copy_(noise)
         elif weight.dim() == 3 and "conv" not in name:
             weight.copy_(noise / weight.shape[2] ** 0.5)  # one matrix for each expert
@@ -236,7 +241,7 @@ def make(config_class, changes, folder):
     change(arguments, changes)
     torch.manual_seed(0)
     model = published_as(config_class).from_config(config_class(**arguments))
-    draw(model.named_parameters())
+    draw(model)
     model.save_pretrained(folder)
 
 
@@ -266,7 +271,7 @@ def load_plain(model, folder):
     plain, info = AutoModelForSequenceClassification.from_pretrained(
         folder, num_labels=2, output_loading_info=True)
     missing = info["missing_keys"]
-    draw((name, weight) for name, weight in plain.named_parameters() if name in missing)
+    draw(plain, missing)
     weights = {name: weight for name, weight in plain.state_dict().items() if name in missing}
     model.load_state_dict(weights, strict=False)
     return plain

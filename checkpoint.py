@@ -124,15 +124,17 @@ def limit_length(tokenizer, model, max_tokens=None):
 
 
 @torch.no_grad()
-def check_texts_are_independent(model, ids, compute):
+def check_texts_are_independent(model, ids, compute, end=None):
     """Raises ValueError where a text's logits depend on the texts beside it in a batch, or where a
     pass in training gives others: gradient caching, and comparisons, would be wrong without a word.
 
     ids      token ids of a few short texts of different lengths
     compute  lists of token ids -> their logits (B, W)
+    end      a token that texts may end in, and that pads them
 
     A decoder that reads what comes after a token needs a mask: `reads_padding` tells compute so.
     """
+    seen = True
     devices = [DEVICE] if DEVICE.type == "cuda" else []
     try:
         with exact(), torch.random.fork_rng(devices):
@@ -140,6 +142,8 @@ def check_texts_are_independent(model, ids, compute):
             if not close(together, alone):
                 model.reads_padding = True
                 alone, together = one_by_one(compute, ids), compute(ids)
+            if end is not None and not model.config.is_encoder_decoder:
+                seen = not close(compute([ids[0] + [end]]), alone[:1])
             model.train()
             training = compute(ids)
     except torch.OutOfMemoryError:
@@ -153,6 +157,9 @@ def check_texts_are_independent(model, ids, compute):
         raise ValueError("its outputs are not numbers")
     if not close(together, alone):
         raise ValueError("what it makes of a text depends on the texts beside it in a batch: it reads padding")
+    if not seen:
+        raise ValueError("it takes an end-of-text token that a text may hold for padding; "
+                         "give its tokenizer a pad_token of its own")
     if not close(training, together):
         raise ValueError("what it makes of a text in training is something else: noise is left in it")
 

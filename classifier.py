@@ -83,7 +83,9 @@ def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=Fal
     def compute(ids):
         return forward(model, ids, tokenizer.pad_token_id)
 
-    check_texts_are_independent(model, encode(tokenizer, TEXTS), compute)
+    # where a text may end in the padding token, that must be read as any other
+    end = tokenizer.pad_token_id if tokenizer.pad_token == tokenizer.eos_token else None
+    check_texts_are_independent(model, encode(tokenizer, TEXTS), compute, end)
     return model, tokenizer
 
 

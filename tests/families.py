@@ -287,6 +287,8 @@ def alone(plain, tokenizer, texts, causal):
     """
     logits = []
     for ids in classifier.encode(tokenizer, texts):
+        if plain.config.is_encoder_decoder:  # an end that a text spells out is none
+            ids = classifier.with_one_end(ids, plain.config.eos_token_id)
         model = copy.deepcopy(plain).eval()  # since BigBird remembers how long a text it has seen
         if causal or tokenizer.pad_token == tokenizer.eos_token:
             model.config.pad_token_id = model.config.get_text_config().pad_token_id = -1

@@ -1,7 +1,7 @@
 """A model from its checkpoint, and what must hold of it before any number depends on it.
 
-    model = from_checkpoint(AutoModelForCausalLM, "openai-community/gpt2")     # every weight of it
-    check_texts_are_independent(model, ids, compute)                           # no text reads another
+    model = from_checkpoint(AutoModelForCausalLM, "openai-community/gpt2")  # every weight of it
+    check_texts_are_independent(model, tokenizer, compute)  # no text reads another
 
 Both raise ValueError with one line that says what is wrong.
 """
@@ -14,6 +14,9 @@ import torch
 from transformers import PretrainedConfig
 
 from training import BF16, DEVICE, RANK
+
+TEXTS = ("No", "So it was, they said.", "On that day of all days, while the rain came down and nobody in town "
+         "knew what to do, three of them went out to look for the road that had been there before.")
 
 
 def without_noise(config):
@@ -123,18 +126,32 @@ def limit_length(tokenizer, model, max_tokens=None):
     tokenizer.model_max_length = min(limit for limit in limits if limit and limit > 0)
 
 
+def check_vocabulary(model, tokenizer):
+    """Raises ValueError where tokenizer and model do not belong together. (Added tokens that no text
+    uses may lie beyond.)"""
+    try:
+        known = model.get_input_embeddings().num_embeddings
+    except (NotImplementedError, AttributeError):
+        return  # a family with other embeddings: see what the check of its outputs makes of it
+    highest = max(tokenizer.vocab_size - 1, tokenizer.pad_token_id)
+    if highest >= known:
+        raise ValueError(f"the tokenizer has ids up to {highest}, the model knows {known} tokens: "
+                         "they do not belong together")
+
+
 @torch.no_grad()
-def check_texts_are_independent(model, ids, compute, end=None):
+def check_texts_are_independent(model, tokenizer, compute):
     """Raises ValueError where a text's logits depend on the texts beside it in a batch, or where a
     pass in training gives others: gradient caching, and comparisons, would be wrong without a word.
 
-    ids      token ids of a few short texts of different lengths
     compute  lists of token ids -> their logits (B, W)
-    end      a token that texts may end in, and that pads them
 
     A decoder that reads what comes after a token needs a mask: `reads_padding` tells compute so.
     """
-    seen = True
+    ids = tokenizer(list(TEXTS), truncation=True).input_ids
+    # where the token that ends texts pads them too, it must be read when it stands in a text
+    ends = tokenizer.pad_token == tokenizer.eos_token and not model.config.is_encoder_decoder
+    with_end = ids[0] + [tokenizer.pad_token_id] * ends
     devices = [DEVICE] if DEVICE.type == "cuda" else []
     try:
         with exact(), torch.random.fork_rng(devices):
@@ -142,8 +159,7 @@ def check_texts_are_independent(model, ids, compute, end=None):
             if not close(together, alone):
                 model.reads_padding = True
                 alone, together = one_by_one(compute, ids), compute(ids)
-            if end is not None and not model.config.is_encoder_decoder:
-                seen = not close(compute([ids[0] + [end]]), alone[:1])
+            ended = compute([with_end])
             model.train()
             training = compute(ids)
     except torch.OutOfMemoryError:
@@ -153,11 +169,14 @@ def check_texts_are_independent(model, ids, compute, end=None):
         raise ValueError(f"it cannot be run on texts as a classifier is ({type(error).__name__}: {reason})")
     finally:
         model.eval()
+        for module in model.modules():
+            if hasattr(module, "reshard"):  # spread over processes, but whole after a forward pass alone
+                module.reshard()
     if not together.isfinite().all():
         raise ValueError("its outputs are not numbers")
     if not close(together, alone):
         raise ValueError("what it makes of a text depends on the texts beside it in a batch: it reads padding")
-    if not seen:
+    if ends and close(ended, alone[:1]):
         raise ValueError("it takes an end-of-text token that a text may hold for padding; "
                          "give its tokenizer a pad_token of its own")
     if not close(training, together):

@@ -20,7 +20,7 @@ import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 from transformers import AutoTokenizer
 
-from checkpoint import autocast, check_texts_are_independent, close, exact, from_checkpoint
+from checkpoint import autocast, check_texts_are_independent, check_vocabulary, from_checkpoint
 from checkpoint import limit_length, without_noise, without_sparse_attention
 from training import DEVICE, RANK, WORLD, batches, fitting, full_state, is_sharded, pieces
 from training import progress, shard, taking_part, train
@@ -29,8 +29,6 @@ transformers.logging.set_verbosity_error()  # a new head is news to transformers
 transformers.logging.disable_progress_bar()
 
 SHORT_NAMES = {name: f"openai-community/{name}" for name in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")}
-TEXTS = ("No", "So it was, they said.", "On that day of all days, while the rain came down and nobody in town "
-         "knew what to do, three of them went out to look for the road that had been there before.")
 
 
 def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=False, choices=False,
@@ -83,9 +81,7 @@ def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=Fal
     def compute(ids):
         return forward(model, ids, tokenizer.pad_token_id)
 
-    # where a text may end in the padding token, that must be read as any other
-    end = tokenizer.pad_token_id if tokenizer.pad_token == tokenizer.eos_token else None
-    check_texts_are_independent(model, encode(tokenizer, TEXTS), compute, end)
+    check_texts_are_independent(model, tokenizer, compute)
     return model, tokenizer
 
 
@@ -103,7 +99,7 @@ def load_language_model(model):
         tokens, lengths = padded(ids, tokenizer.pad_token_id)
         return model(input_ids=tokens).logits[torch.arange(len(ids)), lengths - 1].float()
 
-    check_texts_are_independent(model, encode(tokenizer, TEXTS), next_token)
+    check_texts_are_independent(model, tokenizer, next_token)
     return model, tokenizer
 
 
@@ -122,25 +118,12 @@ def begin(model):
     return name, config, tokenizer
 
 
-def check_vocabulary(model, tokenizer):
-    """Raises ValueError where tokenizer and model do not belong together. (Added tokens that no text
-    uses may lie beyond.)"""
-    try:
-        known = model.get_input_embeddings().num_embeddings
-    except (NotImplementedError, AttributeError):
-        return  # a family with other embeddings: see what the check of its outputs makes of it
-    highest = max(tokenizer.vocab_size - 1, tokenizer.pad_token_id)
-    if highest >= known:
-        raise ValueError(f"the tokenizer has ids up to {highest}, the model knows {known} tokens: "
-                         "they do not belong together")
-
-
 @torch.no_grad()
 def set_head(model, tokenizer, name, label_words, seed, insist=False):
     """Starts the head of a causal model from its label words' output embeddings, any other one from
     N(0, 0.02); so too where the words begin with the same token, but if one insists on them."""
     ids = first_tokens(tokenizer, label_words) if is_causal(model) and label_words else []
-    if ids and len(set(ids)) < 2:
+    if ids and (None in ids or ids[0] == ids[1]):
         same = f"the label words {label_words} do not begin with different tokens of {name}"
         if insist:
             raise ValueError(f"{same}; use --head=random")
@@ -162,13 +145,15 @@ def set_head(model, tokenizer, name, label_words, seed, insist=False):
 
 
 def first_tokens(tokenizer, words):
-    """The token with which each word begins as it will stand, after a text."""
-    context = tokenizer("It is:", add_special_tokens=False).input_ids
+    """The token with which each word begins as it will stand, after a text; None where there is none."""
+    before = tokenizer("It is:", add_special_tokens=False).input_ids
     found = []
     for word in words:
         ids = tokenizer("It is:" + word, add_special_tokens=False).input_ids
-        found += ids[len(context):][:1]
-    return found if len(found) == len(words) else [0, 0]
+        own = ids[len(before):][:1]
+        known = ids[:len(before)] == before and own and own != [tokenizer.unk_token_id]
+        found.append(own[0] if known else None)
+    return found
 
 
 @torch.no_grad()

@@ -92,6 +92,7 @@ def shared(model, tokenizer, texts):
     """Probabilities of a batch, for predict: what all texts begin with is computed once, and its keys and values kept."""
     import torch
 
+    import checkpoint
     import classifier
 
     def plain(model, ids, pad):
@@ -114,9 +115,9 @@ def shared(model, tokenizer, texts):
 
     # Some models have no such cache, or one that cannot be repeated for a batch (linear attention).
     try:
-        with torch.no_grad(), classifier.exact():
+        with torch.no_grad(), checkpoint.exact():
             asked = go_on(read(common), ids[:2], tokenizer.pad_token_id)
-            same = classifier.close(asked, plain(model, ids[:2], tokenizer.pad_token_id))
+            same = checkpoint.close(asked, plain(model, ids[:2], tokenizer.pad_token_id))
     except torch.OutOfMemoryError:
         raise
     except Exception:  # each family has its own
@@ -124,7 +125,7 @@ def shared(model, tokenizer, texts):
     if not same:
         return plain
 
-    with torch.no_grad(), classifier.autocast():
+    with torch.no_grad(), checkpoint.autocast():
         cache = read(common)
 
     def compute(model, ids, pad):

@@ -41,6 +41,7 @@ def main(
     hub.connect(model)
     import torch
 
+    import checkpoint
     import classifier
     import training
 
@@ -52,7 +53,7 @@ def main(
 
     def forward(batch):
         """The summed loss of each block, in the first of two columns: what training.train takes for logits. -> (B, 2)"""
-        with classifier.autocast():
+        with checkpoint.autocast():
             logits = net(input_ids=tokens[batch].to(training.DEVICE), use_cache=False).logits[:, :-1].float()  # (B, block-1, V)
         wanted = targets[batch, 1:].to(training.DEVICE)
         loss = torch.nn.functional.cross_entropy(logits.transpose(1, 2), wanted, reduction="none").sum(1)  # (B,)

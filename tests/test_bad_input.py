@@ -218,8 +218,10 @@ def test_a_full_disk(world, tiny, tmp_path, capfd):
     assert (tmp_path / "out" / "run.json").read_text() == '{"earlier": "run"}\n'
 
 
+@pytest.mark.parametrize("command", ["prepare_data.py --list | true", "train_strong.py --help | true",
+                                     "train_strong.py --help | head -1"])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_who_reads_the_output_may_stop_reading(unbuffered):
-    done = subprocess.run(f"{sys.executable} {ROOT}/prepare_data.py --list | true", shell=True, capture_output=True, text=True,
-                          env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+def test_who_reads_the_output_may_stop_reading(command, unbuffered):
+    done = subprocess.run(f"{sys.executable} {ROOT}/{command}", shell=True, capture_output=True,
+                          text=True, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
     assert done.stderr == ""

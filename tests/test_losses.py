@@ -138,7 +138,8 @@ def test_soft_bootstrap_has_gradient_through_both():
 
 
 @pytest.mark.parametrize("file, needs", [("losses", {"torch"}), ("metrics", {"numpy"}), ("training", {"torch", "tqdm"}),
-                                         ("classifier", {"torch", "transformers", "training"})])
+                                         ("checkpoint", {"torch", "transformers", "training"}),
+                                         ("classifier", {"torch", "transformers", "checkpoint", "training"})])
 def test_files_to_copy_need_no_more_than_they_say(file, needs):
     tree = ast.parse((ROOT / f"{file}.py").read_text())
     found = {name.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}

@@ -23,6 +23,10 @@ TRAIN = ["train_strong.py", "--model=m", "--labels=l", "--test=t", "--out=o"]
     (TRAIN + ["spare"], "unknown flag spare"),
     (TRAIN[:-1], "--out is missing"),
     (TRAIN[:1] + ["m", *TRAIN[2:], "--lr"], "--lr has no value; write --lr=VALUE"),
+    (["prepare_data.py", "d.csv", "--text", "--epochs=3"], "--text has no value; write --text=VALUE"),
+    (["prepare_data.py", "d.csv", "--out", "--text=x"], "--out has no value; write --out=VALUE"),
+    (TRAIN + ["--linear_probe", "maybe"], "unknown flag maybe"),
+    (TRAIN + ["--save_minutes=nan"], "--save_minutes=nan: 0 or more is needed"),
     (["run_all.sh", "a", "b", "c", "--seed=1"], "before bash stand SEEDS=, LOSSES="),
     (["source.py", "xent", "cnof"], "unknown loss cnof; losses.py has xent, conf"),
     (["run_all.sh", "a", "b", "c", "--losses=mine"], "before bash stand SEEDS=, LOSSES="),
@@ -33,6 +37,21 @@ TRAIN = ["train_strong.py", "--model=m", "--labels=l", "--test=t", "--out=o"]
 def test_bad_flags_are_refused_before_any_work(flags, complaint):
     status, _, error = (command if flags[0] in ("run_all.sh", "source.py") else inside)(*flags, ok=False)
     assert status != 0 and complaint in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("words, expected", [
+    (["--probe"], True), (["--probe", "true"], True), (["--probe=1"], True),
+    (["--probe", "false"], False), (["--probe", "0"], False), (["--probe=False"], False),
+    ([], False), (["--probe", "--rate", "-1e-3"], True),
+])
+def test_a_flag_of_yes_or_no_may_have_its_value_as_a_word(monkeypatch, words, expected):
+    def main(name, probe=False, rate=0.5):
+        found.append((name, probe, rate))
+
+    found = []
+    monkeypatch.setattr(sys, "argv", ["stage.py", "m", *words])
+    stage.cli(main)
+    assert found == [("m", expected, -1e-3 if "--rate" in words else 0.5)]
 
 
 @pytest.mark.parametrize("seeds", ["0 01", "0,1"])

@@ -18,10 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-import pairs
-import records
-import report
-import stage
+from w2s import pairs, records, report, stage
 
 
 def main(
@@ -52,10 +49,10 @@ def main(
     outdated = [folder for folder in map(os.path.dirname, files) if pairs.has_changed(Path(folder))]
     run = stage.start({"out": out, "pairs": found, "sizes": sizes, "left_out": left_out, "outdated": outdated,
                        **{path: path for path in files + curves}},
-                      inputs=files + curves, code=[__file__, "report.py", "metrics.py", "figures.py"])
+                      inputs=files + curves, code=[__file__, "w2s/report.py", "w2s/metrics.py", "w2s/figures.py"])
     if not run:
         return print("\n" + (Path(out) / "report.md").read_text(encoding="utf-8"), end="")
-    import figures  # and with it matplotlib
+    from w2s import figures  # and with it matplotlib
 
     label, p1 = read_all(files)
     reports = [report.pair(*pair, label, p1) for pair in found]

@@ -10,9 +10,7 @@ any length: it passes through memory a thousand lines at a time.
 import itertools
 from pathlib import Path
 
-import hub
-import records
-import stage
+from w2s import hub, records, stage
 
 
 def main(
@@ -24,7 +22,7 @@ def main(
     beside = Path(data).parent / "task.json"
     task = str(beside) if beside.is_file() else ""
     run = stage.start({"model": model, "data": data, "out": out, "batch_size": batch_size, "task": task},
-                      inputs=["model", "data", "task"], code=[__file__, "classifier.py", "checkpoint.py", "training.py"])
+                      inputs=["model", "data", "task"], code=[__file__, "w2s/classifier.py", "w2s/checkpoint.py", "w2s/training.py"])
     if not run:
         return
     count, forms = 0, set()
@@ -33,7 +31,7 @@ def main(
     choices = records.one_form(data, forms)
     label_words = records.read_task(task).get("label_words", [])
     hub.connect(model)
-    import classifier
+    from w2s import classifier
 
     with hub.fetching(model):
         net, tokenizer = classifier.load(model, head="keep", choices=choices)

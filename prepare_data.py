@@ -23,11 +23,8 @@ import os
 import re
 from pathlib import Path
 
-import readers
-import records
-import stage
-import tasks
-from readers import same, uniform
+from w2s import readers, records, stage, tasks
+from w2s.readers import same, uniform
 
 
 def main(
@@ -63,7 +60,7 @@ def main(
         stage.refuse(f"--out={out} holds {task} itself or lies in it, which must not be written "
                      "over; give another folder")
     run = stage.start({**given, "beside": beside}, inputs=["task", "beside"] if local else [],
-                      code=[__file__, "readers.py", "tasks.py"])
+                      code=[__file__, "w2s/readers.py", "w2s/tasks.py"])
     if not run:
         return
 

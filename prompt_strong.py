@@ -12,9 +12,7 @@ import copy
 import os
 import random
 
-import hub
-import records
-import stage
+from w2s import hub, records, stage
 
 
 def main(
@@ -30,7 +28,7 @@ def main(
     batch_size=32,   # texts at a time
     fsdp=False,      # spread a model that does not fit on one GPU over the processes of torchrun
 ):
-    run = stage.start(locals(), code=[__file__, "classifier.py", "checkpoint.py", "training.py"], inputs=["model", "labels", "test", "task"])
+    run = stage.start(locals(), code=[__file__, "w2s/classifier.py", "w2s/checkpoint.py", "w2s/training.py"], inputs=["model", "labels", "test", "task"])
     if not run:
         return
     rows = records.read_jsonl(labels, "id", "text", "probs|label")
@@ -46,7 +44,7 @@ def main(
             stage.refuse(f"{labels}: the soft label of {row['id']} is a tie, which no shot can show; "
                          "another --seed draws other shots")
     hub.connect(model)
-    import classifier
+    from w2s import classifier
 
     with hub.fetching(model):
         # With a head made of the label words' output embeddings a logit is what the language model gives the word (but for
@@ -92,8 +90,7 @@ def shared(model, tokenizer, texts):
     """Probabilities of a batch, for predict: what all texts begin with is computed once, and its keys and values kept."""
     import torch
 
-    import checkpoint
-    import classifier
+    from w2s import checkpoint, classifier
 
     def plain(model, ids, pad):
         return classifier.forward(model, ids, pad).softmax(1)

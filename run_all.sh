@@ -71,7 +71,7 @@ ask() {  # SHOTS LABELS NAME: prompts $model
     ${asked[@]+"${asked[@]}"} ${PROMPT_FLAGS:-} --out="$out/$weak-to-${strong}_$3"
 }
 
-python "$here/source.py" ${LOSSES:-xent conf}  # a slip there is found before anything is trained
+PYTHONPATH=$here python -m w2s.source ${LOSSES:-xent conf}  # a slip there is found before anything is trained
 for seed in ${SEEDS:-0}; do
   case $seed in *[!0-9]* | 0?*) echo "run_all.sh: SEEDS=\"${SEEDS}\": whole numbers are needed, such as 0 1 2" >&2; exit 1 ;; esac
 done

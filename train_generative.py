@@ -12,9 +12,7 @@ Writes model/, curve.jsonl (a line a step) and run.json. Student and ceiling the
 import functools
 import random
 
-import hub
-import records
-import stage
+from w2s import hub, records, stage
 
 
 def main(
@@ -31,7 +29,7 @@ def main(
     checkpointing=False, # compute activations again for the backward pass: less memory
     save_minutes=10.0,   # save the state of training so often; a rerun goes on from it
 ):
-    run = stage.start(locals(), code=[__file__, "classifier.py", "checkpoint.py", "training.py"], inputs=["model", "data"])
+    run = stage.start(locals(), code=[__file__, "w2s/classifier.py", "w2s/checkpoint.py", "w2s/training.py"], inputs=["model", "data"])
     if not run:
         return
     if epochs < 1:
@@ -41,9 +39,7 @@ def main(
     hub.connect(model)
     import torch
 
-    import checkpoint
-    import classifier
-    import training
+    from w2s import checkpoint, classifier, training
 
     with hub.fetching(model):
         net, tokenizer = classifier.load_language_model(model)

@@ -14,10 +14,7 @@ import collections
 import functools
 import hashlib
 
-import hub
-import records
-import source
-import stage
+from w2s import hub, records, source, stage
 
 
 def main(
@@ -45,7 +42,7 @@ def main(
     fsdp=False,          # spread a model that does not fit on one GPU over the processes of torchrun
     save_minutes=10.0,   # save the state of training so often; a rerun goes on from it
 ):
-    run = stage.start(locals(), code=[__file__, "training.py", "classifier.py", "checkpoint.py"] + ["probe.py"] * linear_probe,
+    run = stage.start(locals(), code=[__file__, "w2s/training.py", "w2s/classifier.py", "w2s/checkpoint.py"] + ["w2s/probe.py"] * linear_probe,
                       inputs=["model", "labels", "test", "task", "weak"], loss=loss)
     if not run:
         return
@@ -76,11 +73,11 @@ def main(
     import torch
 
     import losses
-    import training
+    from w2s import training
     if linear_probe:
-        import probe as learner
+        from w2s import probe as learner
     else:
-        import classifier as learner
+        from w2s import classifier as learner
 
     def soft(rows):
         """(N, 2) soft labels; one-hot for ground truth"""

@@ -9,9 +9,7 @@ Its test accuracy is the floor of the gap that PGR measures.
 
 import functools
 
-import hub
-import records
-import stage
+from w2s import hub, records, stage
 
 
 def main(
@@ -34,7 +32,7 @@ def main(
     fsdp=False,          # spread a model that does not fit on one GPU over the processes of torchrun
     save_minutes=10.0,   # save the state of training so often; a rerun goes on from it
 ):
-    run = stage.start(locals(), code=[__file__, "training.py", "classifier.py", "checkpoint.py"] + ["probe.py"] * linear_probe,
+    run = stage.start(locals(), code=[__file__, "w2s/training.py", "w2s/classifier.py", "w2s/checkpoint.py"] + ["w2s/probe.py"] * linear_probe,
                       inputs=["model", "train", "test", "task"], loss="xent")
     if not run:
         return
@@ -49,9 +47,9 @@ def main(
 
     import losses
     if linear_probe:
-        import probe as learner
+        from w2s import probe as learner
     else:
-        import classifier as learner
+        from w2s import classifier as learner
 
     with hub.fetching(model):
         net, tokenizer = learner.load(model, label_words, head, seed, max_tokens, fsdp,

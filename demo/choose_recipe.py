@@ -15,10 +15,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 
-import classifier
+from w2s import classifier
 import losses
-import probe
-import records
+from w2s import probe, records
 
 TRAIN, HELD_OUT, SEEDS = 600, 400, (0, 1)  # the demo trains on the first 300 of each class
 models, data = map(Path, sys.argv[1:])

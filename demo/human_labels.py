@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-import records
+from w2s import records
 
 data, seed = map(Path, sys.argv[1:])
 ratings = {row["id"]: row["ratings"] for row in records.read_jsonl(Path(__file__).with_name("films.jsonl"), "id")}

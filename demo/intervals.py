@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
-import metrics
+from w2s import metrics
 
 TRIALS = int(sys.argv[1]) if len(sys.argv) > 1 else 300
 LINK = float(sys.argv[2]) if len(sys.argv) > 2 else 0.5

@@ -19,7 +19,7 @@ import torch
 import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-import stage
+from w2s import stage
 
 torch.set_num_threads(1)
 transformers.logging.disable_progress_bar()
@@ -141,7 +141,7 @@ def recorded(folder, *words, **environment):
     subprocess.run(["bash", *map(str, words)], check=True, capture_output=True, cwd=folder,
                    env={**os.environ, "PATH": f"{bin}:{os.environ['PATH']}", **environment})
     commands = [command.split("\n") for command in (folder / "commands").read_text().strip("\n").split("\n\n")]
-    return [command for command in commands if not command[1].endswith("source.py")]  # it only looks at LOSSES
+    return [command for command in commands if "w2s.source" not in command]  # it only looks at LOSSES
 
 
 def line_inside(folder, *words, **environment):

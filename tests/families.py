@@ -43,7 +43,7 @@ import transformers
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForSequenceClassification
 
-import classifier
+from w2s import classifier
 from losses import xent
 
 TOLERANCE = 1e-5

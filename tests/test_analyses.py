@@ -7,8 +7,7 @@ import re
 import pytest
 from conftest import inside, line_inside, read, reviews, rows, write
 
-import pairs
-import probe
+from w2s import pairs, probe
 
 SWITCHES = {"PROBE": "1", "PROMPT": "1", "GENERATIVE": "1", "LOSSES": "xent conf", "PROMPT_FLAGS": "--max_tokens=20",
             "GENERATIVE_FLAGS": "--block=32 --epochs=1"}

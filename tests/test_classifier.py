@@ -5,7 +5,7 @@ import torch
 import transformers
 from conftest import rows
 
-import classifier
+from w2s import classifier
 from losses import xent
 
 FAMILIES = ("gpt2", "llama", "bert")

@@ -15,12 +15,9 @@ from conftest import ROOT, inside, read, recorded, rows, write
 from task_rows import make
 
 import benchmark
-import figures
+from w2s import figures
 import losses
-import probe
-import readers
-import stage
-import tasks
+from w2s import probe, readers, stage, tasks
 
 TEXTS = {name: (ROOT / name).read_text() for name in ("README.md", "RESULTS.md")}
 PARTS = re.compile(r"```(bash|python)\n(.*?)```|`((?:python|bash) [^`]+)`|!\[[^]]*\]\(([^)]+)\)", re.DOTALL)  # code, commands in a line, pictures
@@ -35,6 +32,7 @@ def world(folder, tiny):
     write(folder / "demo" / "films.jsonl", films[::30])
     for file in [*ROOT.glob("*.sh"), *ROOT.glob("*.py"), ROOT / "requirements.txt"]:
         shutil.copy(file, folder)
+    shutil.copytree(ROOT / "w2s", folder / "w2s")
     for name in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"):
         shutil.copytree(tiny["llama"], folder / name)  # reads more tokens than the tiny GPT-2
     for name, model in (("all-MiniLM-L6-v2", "bert"), ("SmolLM2-135M", "llama")):
@@ -97,7 +95,7 @@ def perform(commands):
         script, *words = argv
         if program == "pip":
             assert words[-1:] == ["requirements.txt"]
-        elif script == "benchmark.py":
+        elif script == "demo/benchmark.py":
             inside(script, "--rounds=1", "--demo=false")
         elif script != "-m" and not (ROOT / Path(script).name).exists():  # in demo/
             with pytest.MonkeyPatch.context() as patch:

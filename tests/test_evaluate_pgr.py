@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from conftest import inside, write
 
-import report
-import stage
+from w2s import report, stage
 
 # Ten test examples, all of class 1. Weak is right on 0-4, the ceiling on 0-8, the student on 0-3 and 5-7.
 WEAK, CEILING, STUDENT = {0, 1, 2, 3, 4}, set(range(9)), {0, 1, 2, 3, 5, 6, 7}

@@ -9,8 +9,7 @@ import pytest
 from task_rows import make
 
 import prepare_data
-import readers
-import tasks
+from w2s import readers, tasks
 
 CHOICES = {"anthropic_hh", "ethics_utilitarianism", "piqa"}
 

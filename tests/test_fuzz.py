@@ -12,11 +12,9 @@ import pytest
 from hypothesis import given, settings
 
 import evaluate_pgr
-import figures
+from w2s import figures
 import prepare_data
-import records
-import report
-import stage
+from w2s import records, report, stage
 
 FUZZ = settings(derandomize=True, deadline=None, database=None)
 

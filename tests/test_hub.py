@@ -67,7 +67,7 @@ def test_an_unreachable_hub_is_one_line(tmp_path):
 FAULTS = """
 import concurrent.futures, sys
 sys.path.insert(0, sys.argv[1])
-import hub, classifier
+from w2s import classifier, hub
 
 def load(name):
     try:

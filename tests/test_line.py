@@ -96,7 +96,7 @@ def test_a_rerun_does_only_what_an_edit_changed(line):
     ran = lambda printed: re.findall(r"== \S+ -> \S+?([^/\s]+)\n(?!up to date)", printed)
     assert len(ran(line.printed)) == 8
     edit(line.here / "losses.py", "    a = alpha *", "    # a remark\n    a = alpha *")
-    edit(line.here / "classifier.py", "import os\n", "import os  # a remark\n\n")
+    edit(line.here / "w2s" / "classifier.py", "import os\n", "import os  # a remark\n\n")
     assert ran(line()) == []
     edit(line.here / "losses.py", "a * harden", "0.3 * a * harden")
     assert line("xent").count("was trained with its loss as it was in losses.py before the last edit") == 2  # conf, conf:alpha=0

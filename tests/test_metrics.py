@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from conftest import write
 
-import metrics
-import records
+from w2s import metrics, records
 
 
 def test_calibration_by_hand():

@@ -11,8 +11,7 @@ from conftest import inside, read, rows, write
 from safetensors.torch import load_file, save_file
 from tokenizers import processors
 
-import classifier
-import probe
+from w2s import classifier, probe
 import prompt_strong
 from losses import xent
 

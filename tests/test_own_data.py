@@ -10,7 +10,7 @@ from conftest import disjoint, read_splits, rows, write
 from test_prepare_data import own, prepare
 
 import prepare_data
-import readers
+from w2s import readers
 
 FORMS = ["jsonl", "csv", "tsv", "parquet", "hub"]
 

@@ -10,7 +10,7 @@ import pytest
 from conftest import disjoint, inside, read, read_splits, rows, write
 
 import prepare_data
-import readers
+from w2s import readers
 
 def prepare(task, out, *flags, ok=True):
     output = inside("prepare_data.py", task, f"--out={out}", *flags, ok=ok)

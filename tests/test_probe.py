@@ -6,9 +6,9 @@ import pytest
 import torch
 from conftest import command, read, rows, write
 
-import classifier
+from w2s import classifier
 import label_weak
-import probe
+from w2s import probe
 import train_strong
 import train_weak
 from losses import xent

@@ -7,7 +7,7 @@ import torch
 import transformers
 from conftest import read, rows, write
 
-import classifier
+from w2s import classifier
 import prompt_strong
 
 WORDS = [" negative", " positive"]

@@ -11,8 +11,7 @@ import sys
 import pytest
 from conftest import ROOT, command, inside, rows, write
 
-import source
-import stage
+from w2s import source, stage
 
 TRAIN = ["train_strong.py", "--model=m", "--labels=l", "--test=t", "--out=o"]
 
@@ -28,15 +27,19 @@ TRAIN = ["train_strong.py", "--model=m", "--labels=l", "--test=t", "--out=o"]
     (TRAIN + ["--linear_probe", "maybe"], "unknown flag maybe"),
     (TRAIN + ["--save_minutes=nan"], "--save_minutes=nan: 0 or more is needed"),
     (["run_all.sh", "a", "b", "c", "--seed=1"], "before bash stand SEEDS=, LOSSES="),
-    (["source.py", "xent", "cnof"], "unknown loss cnof; losses.py has xent, conf"),
     (["run_all.sh", "a", "b", "c", "--losses=mine"], "before bash stand SEEDS=, LOSSES="),
     (["run_all.sh", "a", "b"], "three names are needed"),
     (["run_all.sh", "a", "b", "x/.."], "gives the results no name"),
     (["label_weak.py", "--model=1e3", "--data=d", "--out=o"], "cannot read d: No such file or directory"),
 ])
 def test_bad_flags_are_refused_before_any_work(flags, complaint):
-    status, _, error = (command if flags[0] in ("run_all.sh", "source.py") else inside)(*flags, ok=False)
+    status, _, error = (command if flags[0] == "run_all.sh" else inside)(*flags, ok=False)
     assert status != 0 and complaint in error and error.count("\n") == 1
+
+
+def test_a_slip_in_LOSSES_is_found_before_any_work():
+    status, printed, error = command("run_all.sh", "a", "b", "c", ok=False, LOSSES="xent cnof")
+    assert status and not printed and "unknown loss cnof; losses.py has xent, conf" in error
 
 
 @pytest.mark.parametrize("words, expected", [
@@ -69,6 +72,7 @@ def project(folder):
     folder.mkdir()
     for file in [*ROOT.glob("*.py"), ROOT / "run_all.sh"]:
         shutil.copy(file, folder)
+    shutil.copytree(ROOT / "w2s", folder / "w2s", ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
 
@@ -84,9 +88,9 @@ def test_up_to_date_means_same_arguments_inputs_code_and_outputs(tmp_path, monke
     fresh = lambda *flags: "up to date" not in inside("prepare_data.py", data, f"--out={out}", *flags)[1]
     assert fresh() and not fresh()
     assert fresh("--max_test=4") and fresh()  # an argument
-    edit(here / "readers.py", "def uniform(*key):", "# a remark\n\n\ndef uniform(*key):")
+    edit(here / "w2s" / "readers.py", "def uniform(*key):", "# a remark\n\n\ndef uniform(*key):")
     assert not fresh()
-    edit(here / "readers.py", "2**48", "2**48 * 1")
+    edit(here / "w2s" / "readers.py", "2**48", "2**48 * 1")
     assert fresh() and not fresh()
     write(data, rows(62))
     assert fresh() and not fresh()
@@ -103,13 +107,13 @@ def test_a_crash_while_writing_is_not_taken_for_a_result(tmp_path):
         raise KeyboardInterrupt
 
     args = {"out": str(tmp_path / "seed0" / "run")}
-    stage.finish(stage.start(args, [], ["stage.py"]), {"accuracy": 1.0}, {"a.txt": "first", "model": lambda path: path.mkdir()})
-    assert stage.start(args, [], ["stage.py"]) is None
+    stage.finish(stage.start(args, [], ["w2s/stage.py"]), {"accuracy": 1.0}, {"a.txt": "first", "model": lambda path: path.mkdir()})
+    assert stage.start(args, [], ["w2s/stage.py"]) is None
     with pytest.raises(KeyboardInterrupt):
-        stage.finish(stage.start({**args, "lr": 1}, [], ["stage.py"]), {}, {"a.txt": "second", "b.txt": crash})
-    assert stage.start({**args, "lr": 1}, [], ["stage.py"])  # not done
-    assert stage.start(args, [], ["stage.py"]) is None and (tmp_path / "seed0" / "run" / "a.txt").read_text() == "first"  # nothing lost
-    stage.finish(stage.start({**args, "lr": 1}, [], ["stage.py"]), {"accuracy": 0.5}, {"a.txt": "second"})
+        stage.finish(stage.start({**args, "lr": 1}, [], ["w2s/stage.py"]), {}, {"a.txt": "second", "b.txt": crash})
+    assert stage.start({**args, "lr": 1}, [], ["w2s/stage.py"])  # not done
+    assert stage.start(args, [], ["w2s/stage.py"]) is None and (tmp_path / "seed0" / "run" / "a.txt").read_text() == "first"  # nothing lost
+    stage.finish(stage.start({**args, "lr": 1}, [], ["w2s/stage.py"]), {"accuracy": 0.5}, {"a.txt": "second"})
     assert sorted(path.name for path in (tmp_path / "seed0" / "run").iterdir()) == ["a.txt", "run.json"]
     history = (tmp_path / "history.jsonl").read_text().splitlines()
     assert [json.loads(line)["metrics"] for line in history] == [{"accuracy": 1.0}, {"accuracy": 0.5}]
@@ -149,19 +153,19 @@ NOTEBOOK = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-import stage, records
+from w2s import records, stage
 def run():
-    if begun := stage.start({"out": sys.argv[2]}, [], ["records.py", "metrics.py"]):
-        import metrics
+    if begun := stage.start({"out": sys.argv[2]}, [], ["w2s/records.py", "w2s/metrics.py"]):
+        from w2s import metrics
         stage.finish(begun, {}, {"a.txt": "a"})
 def append(file, text):
     with open(Path(sys.argv[1], file), "a") as stream:
         stream.write(text)
 run()
-append("pairs.py", "X = 1")  # was not loaded
-append("metrics.py", "# a remark")
+append("w2s/pairs.py", "X = 1")  # was not loaded
+append("w2s/metrics.py", "# a remark")
 run()
-append("metrics.py", "\\nX = 1")
+append("w2s/metrics.py", "\\nX = 1")
 run()
 """
 
@@ -171,7 +175,7 @@ def test_code_edited_after_it_was_loaded_is_not_recorded_as_what_ran(tmp_path, m
     done = subprocess.run([sys.executable, "-c", NOTEBOOK, here, tmp_path / "out"], capture_output=True, text=True)
     assert done.stdout == f"up to date: {tmp_path}/out\n" and done.returncode == 1
     assert done.stderr == "-c: metrics.py was edited after this process had loaded it; start it again (in a notebook: restart the kernel)\n"
-    monkeypatch.setitem(source.FOUND, ROOT / "training.py", "")  # edited while a stage loaded it
+    monkeypatch.setitem(source.FOUND, ROOT / "w2s" / "training.py", "")  # edited while a stage loaded it
     with pytest.raises(SystemExit, match="training.py was edited"), stage.watched([]):
         pass
 
@@ -189,8 +193,8 @@ def test_model_folder_counts_by_content(tmp_path):
 HELD = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
-import stage
-run = stage.start({"out": sys.argv[2], "lr": float(sys.argv[3])}, [], ["stage.py"])
+from w2s import stage
+run = stage.start({"out": sys.argv[2], "lr": float(sys.argv[3])}, [], ["w2s/stage.py"])
 if run:
     print("works", os.getpid(), flush=True)
     sys.stdin.read()
@@ -242,9 +246,9 @@ def test_a_dead_owner_s_lock_is_taken_over(tmp_path):
 
 def test_a_stage_that_was_stopped_holds_nobody_up(tmp_path):
     """In a notebook, or a sweep that goes on after a refusal."""
-    stage.start({"out": str(tmp_path / "stopped")}, [], ["stage.py"])
+    stage.start({"out": str(tmp_path / "stopped")}, [], ["w2s/stage.py"])
     assert (tmp_path / "stopped" / ".lock").exists()
-    stage.finish(stage.start({"out": str(tmp_path / "next")}, [], ["stage.py"]), {}, {})
+    stage.finish(stage.start({"out": str(tmp_path / "next")}, [], ["w2s/stage.py"]), {}, {})
     assert not (tmp_path / "stopped").exists()
 
 
@@ -259,7 +263,7 @@ def test_the_processes_of_a_launch_work_together(tmp_path):
 
 def test_an_input_that_changes_under_the_work_is_noticed(tmp_path):
     data = write(tmp_path / "data.jsonl", [{}])
-    run = stage.start({"out": str(tmp_path / "out"), "data": str(data)}, ["data"], ["stage.py"])
+    run = stage.start({"out": str(tmp_path / "out"), "data": str(data)}, ["data"], ["w2s/stage.py"])
     write(data, [{}, {}])
     with pytest.raises(SystemExit, match="data.jsonl was changed while this run worked on it"):
         stage.finish(run, {}, {"a.txt": "a"})
@@ -277,17 +281,17 @@ def test_flags_that_supervisor_and_student_share_have_one_default():
 
 
 def test_a_stage_is_a_function_that_takes_a_path(tmp_path):
-    run = stage.start({"out": tmp_path / "out"}, [], ["stage.py"])
+    run = stage.start({"out": tmp_path / "out"}, [], ["w2s/stage.py"])
     stage.finish(run, {}, {"a.txt": "a"})
-    assert stage.start({"out": str(tmp_path / "out")}, [], ["stage.py"]) is None
+    assert stage.start({"out": str(tmp_path / "out")}, [], ["w2s/stage.py"]) is None
 
 
 def test_what_another_stage_wrote_is_not_written_over(tmp_path):
-    stage.finish(stage.start({"out": str(tmp_path / "out")}, [], ["stage.py"]), {}, {"labels.jsonl": [{}]})
+    stage.finish(stage.start({"out": str(tmp_path / "out")}, [], ["w2s/stage.py"]), {}, {"labels.jsonl": [{}]})
     (tmp_path / "state-dicts").mkdir()
     with pytest.raises(SystemExit, match="out holds what stage.py wrote; give another folder"):
-        stage.start({"out": str(tmp_path / "out")}, [], ["records.py"])
+        stage.start({"out": str(tmp_path / "out")}, [], ["w2s/records.py"])
     with pytest.raises(SystemExit, match="--out is empty"):
-        stage.start({"out": ""}, [], ["stage.py"])
-    stage.finish(stage.start({"out": str(tmp_path)}, [], ["stage.py"]), {}, {"a.txt": "a"})
+        stage.start({"out": ""}, [], ["w2s/stage.py"])
+    stage.finish(stage.start({"out": str(tmp_path)}, [], ["w2s/stage.py"]), {}, {"a.txt": "a"})
     assert (tmp_path / "state-dicts").exists() and (tmp_path / "out" / "labels.jsonl").exists()

@@ -13,8 +13,7 @@ from loopback import Hub
 from task_rows import make
 
 import prepare_data
-import readers
-import tasks
+from w2s import readers, tasks
 
 CHOICES = {"anthropic_hh", "ethics_utilitarianism", "piqa"}
 
@@ -43,7 +42,8 @@ def hub(tmp_path_factory):
 
 PREPARE = """
 import sys
-import prepare_data, tasks
+import prepare_data
+from w2s import tasks
 out = sys.argv[1]
 for task in tasks.TASKS:
     prepare_data.main(task, f"{out}/{task}", max_train=60)

@@ -8,9 +8,9 @@ import torch
 import transformers
 from conftest import read, rows, write
 
-import classifier
+from w2s import classifier
 import train_generative
-import training
+from w2s import training
 
 
 @pytest.fixture

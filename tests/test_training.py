@@ -11,11 +11,11 @@ import torch
 from conftest import inside, read, rows, write
 from test_stage import edit, project
 
-import classifier
+from w2s import classifier
 import losses
-import stage
+from w2s import stage
 import train_strong
-import training
+from w2s import training
 from losses import xent
 
 MIX = '''

@@ -10,8 +10,7 @@ import os
 import re
 from pathlib import Path
 
-import source
-import stage
+from w2s import source, stage
 
 
 def find(results):

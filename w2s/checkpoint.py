@@ -13,7 +13,7 @@ import sys
 import torch
 from transformers import PretrainedConfig
 
-from training import BF16, DEVICE, RANK
+from w2s.training import BF16, DEVICE, RANK
 
 TEXTS = ("No", "So it was, they said.", "On that day of all days, while the rain came down and nobody in town "
          "knew what to do, three of them went out to look for the road that had been there before.")

@@ -1,7 +1,7 @@
 """How fast is it on this machine? Prints a table and saves the numbers as JSON; 20 minutes on two CPU cores.
 
-    python benchmark.py                  # with the demo, from its data to its report; --demo=false leaves that out
-    python benchmark.py --out=FILE.json
+    python demo/benchmark.py                  # with the demo, from its data to its report; --demo=false leaves that out
+    python demo/benchmark.py --out=FILE.json
 
 Rates count real tokens, not padding. FLOP/s are 6 (training) or 2 (predicting) times parameters outside embeddings times tokens a
 second. A share is that of what matrix products reached in the second before and the second after, so that a machine shared with
@@ -25,10 +25,10 @@ import tempfile
 import time
 from pathlib import Path
 
-import records
-import stage
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from w2s import records, stage
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parent.parent
 MINILM, SMOLLM = stage.CACHE / "all-MiniLM-L6-v2", stage.CACHE / "SmolLM2-135M"
 
 
@@ -100,7 +100,7 @@ def seconds(work, at_least=0.0):
 def product(dtype):
     """FLOP/s of square matrix products, sustained for a second."""
     import torch
-    from training import DEVICE
+    from w2s.training import DEVICE
 
     n = 8192 if DEVICE.type == "cuda" else 2048
     a, b = (torch.randn(n, n, device=DEVICE, dtype=dtype) for _ in range(2))
@@ -110,7 +110,7 @@ def product(dtype):
 
 def peaks():
     import torch
-    from training import BF16, DEVICE
+    from w2s.training import BF16, DEVICE
 
     x = torch.zeros(2**26, device=DEVICE)
     y = torch.ones_like(x)
@@ -140,8 +140,7 @@ def compare(works, rounds, parameters):
 def rates(title, model, ids, rounds):
     """Finetuning on the first 320 lists of token ids, in batches of 32, and predicting of all."""
     import torch
-    import classifier
-    import training
+    from w2s import classifier, training
     from losses import xent
 
     targets = torch.eye(2)[[0, 1] * 160]
@@ -170,7 +169,7 @@ def rates(title, model, ids, rounds):
 
 def smollm():
     """The model, and the token ids of as many sentences as the demo tests on, in its prompt."""
-    import classifier
+    from w2s import classifier
 
     prompt = records.read_task(HERE / "demo" / "task.json")["prompt"]
     texts = [prompt.replace("{text}", row["text"]) for row in records.read_jsonl(HERE / "demo" / "films.jsonl", "text")[:1000]]
@@ -195,7 +194,7 @@ def plain_loop(rounds):
     os.environ["THP_MEM_ALLOC_ENABLE"] = "0"  # as anyone's loop finds the machine
     import torch
     from losses import xent
-    from training import DEVICE
+    from w2s.training import DEVICE
 
     model, ids = smollm()
     model.train()
@@ -222,7 +221,7 @@ def plain_loop(rounds):
 def gpt2_xl(rounds):
     import torch
     import transformers
-    import training
+    from w2s import training
 
     config = transformers.GPT2Config(n_embd=1600, n_layer=48, n_head=25, num_labels=2, pad_token_id=0,
                                      resid_pdrop=0, embd_pdrop=0, attn_pdrop=0)
@@ -258,7 +257,7 @@ def demo_stages(scratch):
 
 def probes(scratch):
     """A hundred probe students of the demo, of ten losses and ten seeds; the features are computed for the first."""
-    import probe
+    from w2s import probe
     import train_strong
 
     probe.CACHE = Path(scratch) / "features"  # none of an earlier run

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import stage
+from w2s import stage
 
 
 def connect(name):
@@ -69,7 +69,7 @@ def _forget(name):
     """Removes a model from the hub's cache, which takes a file that was cut short for whole; whether there was one."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    import classifier
+    from w2s import classifier
 
     folder = Path(HF_HUB_CACHE, f"models--{classifier.SHORT_NAMES.get(name, name).replace('/', '--')}")
     there = folder.exists()

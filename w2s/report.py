@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-import metrics
-import records
+from w2s import metrics, records
 
 
 def pair(weak_name, ceiling_name, students, label, p1):

@@ -1,7 +1,7 @@
 """Which code decides a result: a rerun waits for what an edit changed and for nothing else. Reads sources, imports nothing.
 
-    python source.py conf:alpha=0.75             # refuses what losses.py does not have, before anything is trained
-    code_of("train_weak.py", "classifier.py")    # their code without comments, docstrings and layout
+    python -m w2s.source conf:alpha=0.75         # refuses what losses.py does not have, before anything is trained
+    code_of("train_weak.py", "w2s/classifier.py")    # their code without comments, docstrings and layout
     loss_source("conf")                          # of losses.py that loss, with what it calls
 """
 
@@ -12,17 +12,18 @@ import json
 import sys
 from pathlib import Path
 
-from records import refuse
+from w2s.records import refuse
 
-HERE = Path(__file__).resolve().parent
-FOUND = {file: file.read_text() for file in HERE.glob("*.py")}  # as this process found them, just before it loads them
+HERE = Path(__file__).resolve().parent.parent
+FOUND = {file: file.read_text() for file in [*HERE.glob("*.py"), *HERE.glob("w2s/*.py")]}  # as this process found them, just before it loads them
 
 
 def check_loaded():
     """Refuses where a file was edited after this process had loaded it: the old code would run, and the new would be recorded."""
     for file, found in FOUND.items():
         now = file.read_text()
-        if file.stem not in sys.modules:
+        name = file.stem if file.parent == HERE else f"w2s.{file.stem}"
+        if name not in sys.modules:
             FOUND[file] = now
         elif now != found and _code(file.name, now) != _code(file.name, found):
             refuse(f"{file.name} was edited after this process had loaded it; start it again (in a notebook: restart the kernel)")

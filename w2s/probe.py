@@ -19,9 +19,8 @@ import os
 
 import torch
 
-import source
-import stage
-from training import BF16, DEVICE, RANK, agreed, full_state, train
+from w2s import source, stage
+from w2s.training import BF16, DEVICE, RANK, agreed, full_state, train
 
 CACHE = stage.CACHE / "features"
 
@@ -33,19 +32,19 @@ class Backbone:
         self.arguments = model, label_words, head, 0, max_tokens, fsdp, choices  # one model for all seeds
         content = stage.fingerprint(model)["sha256"] if os.path.exists(model) else model
         versions = [importlib.metadata.version(name) for name in ("torch", "transformers")]
-        code = source.code_of("classifier.py", "checkpoint.py", "training.py", "probe.py")
+        code = source.code_of("w2s/classifier.py", "w2s/checkpoint.py", "w2s/training.py", "w2s/probe.py")
         self.key = content, label_words, head, max_tokens, choices, DEVICE.type, BF16, versions, code
 
     @functools.cached_property
     def loaded(self):
-        import classifier
+        from w2s import classifier
 
         return classifier.load(*self.arguments, probe=True)
 
     def begin(self):
         """A head's beginning: {"weight": (2, H), (1, H) for choices, "bias" if it has one, "random": whether it is noise},
         and "parameters", how many the model has."""
-        import classifier
+        from w2s import classifier
 
         model, _ = self.loaded
         state = {name: value.full_tensor() if hasattr(value, "full_tensor") else value
@@ -79,7 +78,7 @@ def cached(key, compute):
 def features(backbone, texts):
     """What the head reads of N texts -> (N, H) float32 on the device, computed once."""
     def compute():
-        import classifier
+        from w2s import classifier
 
         return classifier.predict(*backbone.loaded, texts, compute=classifier.pooled, what="features")
 
@@ -122,7 +121,7 @@ def predict(head, backbone, texts, batch_size=32, what=""):
 
 def save(head, backbone, folder):
     """The whole model with this head, as an ordinary Hugging Face folder."""
-    import classifier
+    from w2s import classifier
 
     model, tokenizer = backbone.loaded
     classifier.forget_names(model.config)

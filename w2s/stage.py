@@ -2,7 +2,7 @@
 
 Imports the standard library only, so that a stage that is up to date says so without loading a model.
 
-    run = stage.start(locals(), inputs=["train"], code=[__file__, "classifier.py"])  # first line of main
+    run = stage.start(locals(), inputs=["train"], code=[__file__, "w2s/classifier.py"])  # first line of main
     if not run:
         return  # up to date
     ...
@@ -24,9 +24,8 @@ import sys
 import time
 from pathlib import Path
 
-import lock
-import source
-from records import FIRST, refuse, warn, write_jsonl
+from w2s import lock, source
+from w2s.records import FIRST, refuse, warn, write_jsonl
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weak-to-strong"  # the demo's models, probes' features
 HOW = ("out", "microbatch", "checkpointing", "fsdp", "save_minutes", "save_model")  # arguments on which no result depends
@@ -215,7 +214,7 @@ def finish(run, metrics, outputs):
 @contextlib.contextmanager
 def watched(rows):
     """Around the training on rows: the code in run.json is what was loaded, and where it diverges, one line says on which of them."""
-    from training import Diverged  # where something is trained it is loaded by now
+    from w2s.training import Diverged  # where something is trained it is loaded by now
 
     source.check_loaded()
     try:

@@ -20,10 +20,10 @@ import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 from transformers import AutoTokenizer
 
-from checkpoint import autocast, check_texts_are_independent, check_vocabulary, from_checkpoint
-from checkpoint import limit_length, without_noise, without_sparse_attention
-from training import DEVICE, RANK, WORLD, batches, fitting, full_state, is_sharded, pieces
-from training import progress, shard, taking_part, train
+from w2s.checkpoint import autocast, check_texts_are_independent, check_vocabulary, from_checkpoint
+from w2s.checkpoint import limit_length, without_noise, without_sparse_attention
+from w2s.training import DEVICE, RANK, WORLD, batches, fitting, full_state, is_sharded, pieces
+from w2s.training import progress, shard, taking_part, train
 
 transformers.logging.set_verbosity_error()  # a new head is news to transformers on every load; errors still show
 transformers.logging.disable_progress_bar()

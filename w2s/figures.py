@@ -7,7 +7,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from report import in_words, named, pgr_text, setting
+from w2s.report import in_words, named, pgr_text, setting
 
 matplotlib.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "font.size": 9, "axes.titlesize": 10, "legend.frameon": False,
                             "text.parse_math": False})  # names may hold a dollar sign

@@ -13,9 +13,7 @@ import decimal
 import hashlib
 from pathlib import Path
 
-import hub
-import records
-import stage
+from w2s import hub, records, stage
 
 MOST_ROWS = 250_000  # of a larger dataset, so many are drawn and read
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 import evaluate_pgr
 from w2s import figures
 import prepare_data
-from w2s import records, report, stage
+from w2s import pairs, records, report, stage, tables
 
 FUZZ = settings(derandomize=True, deadline=None, database=None)
 
@@ -100,11 +100,11 @@ PROBABILITY = st.floats(0, 1)
 @given(st.lists(st.tuples(st.integers(0, 1), PROBABILITY, PROBABILITY, PROBABILITY), min_size=1, max_size=30), st.integers(1, 3))
 def test_a_report_of_any_predictions_has_numbers_in_their_ranges(examples, seeds):
     label = np.array([example[0] for example in examples])
-    files = [[f"{role}{seed}" for role in "wcs"] for seed in range(seeds)]
-    p1 = {name: np.roll([example[1 + i] for example in examples], seed) for seed, names in enumerate(files) for i, name in enumerate(names)}
-    found = report.pair("w", "c", {"xent": files, "conf": files[:1]}, label, p1)
+    files = [pairs.Run(*(f"{role}{seed}" for role in "wcs")) for seed in range(seeds)]
+    p1 = {name: np.roll([example[1 + i] for example in examples], seed) for seed, run in enumerate(files) for i, name in enumerate(run[:3])}
+    found = report.pair_report("w", "c", {"xent": files, "conf": files[:1]}, label, p1)
     text = json.dumps(found)  # NaN and Infinity are no JSON
-    assert "NaN" not in text and "Infinity" not in text and "nan" not in report.tables(found)
+    assert "NaN" not in text and "Infinity" not in text and "nan" not in tables.of_pair(found)
     for m in (found["weak"], found["ceiling"], *found["students"]):
         assert 0 <= m["accuracy"] <= 1 and 0 <= m["ece"] <= 1 and 0 <= m["brier"] <= 1 and 0.5 <= m["confidence"] <= 1
         assert m["accuracy_se"] >= 0 and sum(point["share"] for point in m["reliability"]) < 1.000001

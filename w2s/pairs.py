@@ -1,136 +1,300 @@
-"""Which students of a results folder belong to which weak supervisor and strong ceiling, and whether they may still be compared.
+"""Which students of a results folder may be compared with which weak supervisor and ceiling.
 
     found, left_out = pairs.find(Path("results/sciq"))
 
-A student is left out where its run.json tells of other data, settings or code than those beside it: left over from an earlier
-run, say. Folders without a run.json, from elsewhere, are taken as they are.
+A student is left out, and named, where its run.json holds another digest (stage.comparable) than
+that of the ceiling beside it or of the newest of the seeds, or where it learned other labels than
+its supervisor gives today. Folders without a run.json, from elsewhere, are taken as they are.
 """
 
+import collections
+import itertools
 import os
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from w2s import source, stage
 
 
+class Run(NamedTuple):
+    """Prediction files of one student on one seed, and of the models it is held against."""
+
+    weak: str
+    ceiling: str
+    student: str
+    chain: tuple = ()  # of the models between supervisor and student, in their order
+
+
+class Pair(NamedTuple):
+    """The names of a weak supervisor and a strong ceiling, and the students between them."""
+
+    weak: str
+    ceiling: str
+    students: dict  # {student name: [Run], one a seed}
+
+
 def find(results):
-    """[[weak name, ceiling name, {student: [[weak, ceiling, student, *chain] prediction files, a list a seed]}], ...], and the
-    folders of students that are left out."""
-    pairs, left_out = {}, []
+    """[Pair] of a results folder, and the folders of students that are left out."""
+    by_names = collections.defaultdict(dict)  # {(weak name, ceiling name): {student name: [Run]}}
+    left_out = []
+
+    # within a seed: a student is held against the supervisor and the ceiling beside it
     for path in sorted(results.glob("seed*/*-to-*_*/predictions.jsonl")):
-        student, seed = path.parent, path.parent.parent
-        if not re.fullmatch(r"seed(0|[1-9]\d*)", seed.name):
-            continue  # a copy, say
-        weaks = [file.parent.name.removeprefix("weak_") for file in sorted(seed.glob("weak_*/predictions.jsonl"))]
-        ceilings = [file.parent.name.removeprefix("ceiling_") for file in sorted(seed.glob("ceiling_*/predictions.jsonl"))]
-        named = [(weak, ceiling) for weak in weaks for ceiling in ceilings if student.name.startswith(f"{weak}-to-{ceiling}_")]
-        if named:
-            names = max(named, key=lambda names: len("".join(names)))  # of m and m_v2 the longer
-            weak, ceiling = seed / f"weak_{names[0]}", seed / f"ceiling_{names[1]}"
-            name = student.name.removeprefix("-to-".join(names) + "_")
-            links = [seed / link for link in teachers(f"{names[0]}-to-", name)]
-            taught = zip([weak, *links], [*links, student])  # each by the one before it
-            if differs(student, ceiling) or any(stale(*both, weak, ceiling) for both in taught):
-                left_out.append(str(student))
-            else:
-                chain = links if all((link / "predictions.jsonl").exists() for link in links) else []
-                files = [str(folder / "predictions.jsonl") for folder in (weak, ceiling, student, *chain)]
-                pairs.setdefault(names, {}).setdefault(name, []).append(files)
-    tests = {ceiling: stage.run_of(Path(ceiling).parent).get("inputs", {}).get("test", {}).get("sha256")
-             for students in pairs.values() for runs in students.values() for _, ceiling, *_ in runs}
-    last = tests.get(max(filter(tests.get, tests), key=os.path.getmtime, default=None))
-    for names, students in pairs.items():
-        every = [files for runs in students.values() for files in runs]
-        alike = [files for files in every if tests[files[1]] in (None, last)]  # all pairs of a report are tested on one file
-        alike = newest(alike, 0, 2)  # weak supervisor and ceiling first: all students of a table are held against the same two
-        kept = {name: newest(runs, 2) for name, of in students.items() if (runs := [files for files in of if files in alike])}
-        left_out += [str(Path(files[2]).parent) for files in every if not any(files in runs for runs in kept.values())]
-        pairs[names] = kept
-    if not any(pairs.values()):
-        stage.refuse(f"{results}: no student found with its weak supervisor and ceiling beside it; run_all.sh makes them" + "".join(
-            f"; {folder} was trained on other data or labels, or with other settings" for folder in left_out[:1]))
-    return [[*names, dict(sorted(students.items(), key=lambda item: (item[0] != "xent", item[0] != "conf", item[0])))]
-            for names, students in sorted(pairs.items()) if students], left_out
+        student = path.parent
+        names = split_name(student)
+        if names is None:
+            continue
+        weak_name, ceiling_name, name = names
+        weak = student.with_name(f"weak_{weak_name}")
+        ceiling = student.with_name(f"ceiling_{ceiling_name}")
+        links = [student.with_name(link) for link in teachers(f"{weak_name}-to-", name)]
+
+        if differs(student, ceiling) or has_old_labels(weak, links, student, ceiling):
+            left_out.append(str(student))
+            continue
+        chain = [str(link / path.name) for link in links]
+        if not all(map(os.path.exists, chain)):
+            chain = []
+        run = Run(str(weak / path.name), str(ceiling / path.name), str(path), tuple(chain))
+        by_names[weak_name, ceiling_name].setdefault(name, []).append(run)
+
+    # over seeds: runs that are averaged were made alike, and all pairs are tested on one file
+    pairs = []
+    everything = itertools.chain(*map(all_runs, by_names.values()))
+    tested_alike = on_newest_test(list(everything))
+    for (weak_name, ceiling_name), students in by_names.items():
+        pooled = pool(students, tested_alike)
+        if pooled:
+            pairs.append(Pair(weak_name, ceiling_name, pooled))
+        pooled_runs = all_runs(pooled)
+        for run in all_runs(students):
+            if run not in pooled_runs:
+                left_out.append(str(Path(run.student).parent))
+
+    if not pairs:
+        said = f"{results}: no student found with its weak supervisor and ceiling beside it; "
+        said += "run_all.sh makes them"
+        if left_out:
+            said += f"; {left_out[0]} was trained on other data or labels, or with other settings"
+        stage.refuse(said)
+    return sorted(pairs), left_out
+
+
+def of_files(weak, ceiling, students):
+    """The Pair of prediction files that are named one by one; students separated by commas."""
+    # a folder's name may hold commas: conf:alpha=0.75,warmup=0.1
+    students = re.split(r"(?<=\.jsonl),", students)
+    names = {}
+    for path in [weak, ceiling, *students]:
+        stem = Path(path).stem
+        names[path] = Path(path).parent.name if stem == "predictions" else stem
+    if len(set(names.values())) < len(names):
+        names = {path: path for path in names}
+    runs = {names[path]: [Run(weak, ceiling, path)] for path in students}
+    return Pair(names[weak], names[ceiling], runs)
+
+
+def split_name(student):
+    """(weak name, ceiling name, student name) of a folder seed<k>/W-to-S_NAME.
+
+    None where these two are not beside it, or the folder above it is a copy of a seed.
+    """
+    seed = student.parent
+    if not re.fullmatch(r"seed(0|[1-9]\d*)", seed.name):
+        return None
+    split = None
+    for weak, ceiling in itertools.product(models_in(seed, "weak_"), models_in(seed, "ceiling_")):
+        begin = f"{weak}-to-{ceiling}_"
+        longer = not split or len(weak + ceiling) > len(split[0] + split[1])
+        if student.name.startswith(begin) and longer:  # of m and m_v2 the longer is meant
+            split = weak, ceiling, student.name.removeprefix(begin)
+    return split
+
+
+def models_in(seed, role):
+    """The models that a seed has in a role: of weak_gpt2/ and weak_bert/ bert and gpt2."""
+    files = sorted(seed.glob(f"{role}*/predictions.jsonl"))
+    return [file.parent.name.removeprefix(role) for file in files]
 
 
 def teachers(begin, student):
-    """The folders of the models between in a chain: begin "a-to-", student "xent-via-b,c" -> a-to-b_xent, a-to-c_xent-via-b."""
+    """The folders of the models between in a chain, each taught by the one before it.
+
+    begin "a-to-", student "xent-via-b,c" -> a-to-b_xent, a-to-c_xent-via-b
+    """
     loss, _, via = student.partition("-via-")
-    via = via.split(",") if via else []
-    return [f"{begin}{name}_{loss}" + ("-via-" + ",".join(via[:i]) if i else "") for i, name in enumerate(via)]
+    names = via.split(",") if via else []
+    folders = []
+    for i, name in enumerate(names):
+        before = ",".join(names[:i])
+        folders.append(f"{begin}{name}_{loss}" + (f"-via-{before}" if before else ""))
+    return folders
 
 
-def has_changed(folder):
-    """Whether a model's loss is no longer what it was when it was trained. A supervisor's is xent."""
-    run = stage.run_of(folder)
-    loss = run.get("args", {}).get("loss", "xent")
+def all_runs(students):
+    return list(itertools.chain(*students.values()))
+
+
+def differences(folder, other):
+    """In what two runs differ: a set of "comparable", the digest, and of what it leaves out."""
+    ours, theirs = stage.read_run(folder), stage.read_run(other)
+    named = ("seed", "loss", "model", "train", "labels", "test", "task")
+    found = {name for name in named if given(ours, name) != given(theirs, name)}
+    if ours.get("loss_source") != theirs.get("loss_source"):
+        found.add("loss")
+    if digest(ours) != digest(theirs):
+        found.add("comparable")
+    return found
+
+
+def digest(run):
+    """What a run may be compared by; None of predictions that come from elsewhere."""
+    if "comparable" in run:
+        return run["comparable"]
+    ours = {"args", "inputs"} <= run.keys()  # of an earlier version, without a digest
+    return stage.comparable(run) if ours else None
+
+
+def given(run, name):
+    """An argument of a run: of a file or folder its sha256, of anything else its value."""
+    file = run.get("inputs", {}).get(name, {})
+    return file.get("sha256", run.get("args", {}).get(name))
+
+
+def differs(student, ceiling):
+    """Whether a student differs from its ceiling in more than labels and loss.
+
+    One that is prompted, or probed beside a finetuned ceiling, has settings of its own: there
+    model and test data alone must be the same.
+    """
+    ours, theirs = stage.read_run(student), stage.read_run(ceiling)
+    if digest(ours) is None or digest(theirs) is None:
+        return False
+    found = differences(student, ceiling) - {"labels", "loss"}
+    prompted = ours.get("stage") == "prompt_strong"
+    probed = given(ours, "linear_probe") and not given(theirs, "linear_probe")
+    if not prompted and not probed:
+        return bool(found)
+
+    found &= {"model", "test", "task"}
+    finetuned = student.with_name(student.name.removesuffix("-then-probe"))
+    if finetuned != student:  # the features are those of the student beside it
+        found.discard("model")
+        model = ours["inputs"].get("model")
+        if stage.fingerprint(finetuned / "model", model)["sha256"] != given(ours, "model"):
+            found.add("model")
+    return bool(found)
+
+
+def has_old_labels(weak, links, student, ceiling):
+    """Whether a student, or a model between, learned other labels than its teacher gives today."""
+    names = [weak.name.removeprefix("weak_"), *(link.name for link in links)]
+    labels = [student.with_name(f"labels_{name}") for name in names]
+    taught = zip([weak, *links], labels, [*links, student])
+    return any(is_stale(*step, ceiling) for step in taught)
+
+
+def is_stale(teacher, labels, pupil, ceiling):
+    """Whether the labels that a pupil learned are not those that its teacher gives today.
+
+    Or these are of an earlier model of the teacher's, or of other examples than the ceiling's.
+    """
+    run = stage.read_run(pupil)
+    learned = given(run, "labels")
+    truth = given(stage.read_run(ceiling), "labels")
+    if not learned or not (labels / "labels.jsonl").exists():
+        return False  # nothing to compare
+    if run.get("stage") == "prompt_strong" and learned == truth:
+        return False  # shots may have ground truth
+    if learned != stage.fingerprint(labels / "labels.jsonl")["sha256"]:
+        return True
+
+    made_from = stage.read_run(labels).get("inputs", {})
+    if truth and "data" in made_from and made_from["data"]["sha256"] != truth:
+        return True
+    model = made_from.get("model")
+    if not model or not (teacher / "model").exists():
+        return False
+    return stage.fingerprint(teacher / "model", model)["sha256"] != model["sha256"]
+
+
+def on_newest_test(runs):
+    """Those whose ceiling was tested on the same file as the newest ceiling, or does not say."""
+    tests = {run.ceiling: given(stage.read_run(Path(run.ceiling).parent), "test") for run in runs}
+    known = [ceiling for ceiling in tests if tests[ceiling]]
+    if not known:
+        return runs
+    newest = max(known, key=os.path.getmtime)
+    return [run for run in runs if tests[run.ceiling] in (None, tests[newest])]
+
+
+def pool(students, allowed):
+    """{student name: [Run]} of the allowed runs, of those seeds that were made alike."""
+    # all students of a table are held against the same supervisor and ceiling
+    runs = [run for run in all_runs(students) if run in allowed]
+    models = [(run.weak, run.ceiling) for run in runs]
+    runs = made_as_newest(runs, models, may_differ={"seed"})
+
+    pooled = {}
+    for name in sorted(students, key=place_in_table):
+        of_student = [run for run in students[name] if run in runs]
+        models = [(run.student, *run.chain) for run in of_student]
+        of_student = made_as_newest(of_student, models, may_differ={"seed", "labels", "model"})
+        if of_student:
+            pooled[name] = of_student
+    return pooled
+
+
+def place_in_table(name):
+    return name != "xent", name != "conf", name
+
+
+def made_as_newest(runs, models, may_differ):
+    """Those of the runs whose models were made as those of the newest run.
+
+    models      their prediction files, a list a run
+    may_differ  of `differences` those that seeds may have
+    """
+    if not runs:
+        return []
+    ages = [max(map(os.path.getmtime, files)) for files in models]
+    newest = models[ages.index(max(ages))]
+
+    alike = []
+    for run, files in zip(runs, models):
+        found = set()
+        for file, other in zip(files, newest):
+            folder = Path(file).parent
+            between = differences(folder, Path(other).parent)
+            if folder.name.endswith("-generative"):  # each seed tunes its own on the topic
+                between.discard("model")
+            found |= between
+        if found <= may_differ:
+            alike.append(run)
+    return alike
+
+
+def loss_was_edited(folder):
+    """Whether a model's loss is no longer what it was when the model was trained."""
+    run = stage.read_run(folder)
+    if "loss_source" not in run:
+        return False
+    # a supervisor has no choice: its loss is xent
+    name = run.get("args", {}).get("loss", "xent").partition(":")[0]
     try:
-        return "loss_source" in run and run["loss_source"] != source.loss_source(loss.partition(":")[0])
+        return run["loss_source"] != source.loss_source(name)
     except SystemExit:  # it is not there any more
         return True
 
 
-def newest(runs, begin, end=None):
-    """Of runs, lists of files a seed, those of which the files from begin to end were made as the newest of them were."""
-    shown = [files[begin:end][:min(map(len, runs)) - begin] for files in runs]
-    made = [[recipe(Path(file).parent) for file in files] for files in shown]
-    ages = [max(map(os.path.getmtime, files)) for files in shown]
-    return [files for files, how in zip(runs, made) if how == made[ages.index(max(ages))]]
-
-
-def recipe(folder):
-    """What must be alike in the runs of all seeds: settings, code, the loss as it was then, and inputs that no seed makes for itself."""
-    run = stage.run_of(folder)
-    own = ["weak"]
-    if not folder.name.startswith(("weak_", "ceiling_")):
-        own = ["weak", "labels", "model"]
-    elif folder.name.endswith("-generative"):
-        own = ["weak", "model"]
-    given = {name: its["sha256"] for name, its in run.get("inputs", {}).items() if name not in own}
-    args = {key: value for key, value in run.get("args", {}).items() if key not in ("seed", *stage.HOW)}
-    return args, run.get("code"), run.get("loss_source"), given
-
-
-def stale(teacher, pupil, first, ceiling):
-    """Whether a pupil learned from other labels than its teacher gives today, or these are of an earlier model of the teacher's, or
-    of other examples than the ceiling's."""
-    labels = teacher.with_name("labels_" + (teacher.name.removeprefix("weak_") if teacher == first else teacher.name))
-    run = stage.run_of(pupil)
-    used, truth = (its.get("inputs", {}).get("labels", {}).get("sha256") for its in (run, stage.run_of(ceiling)))
-    if not used or not (labels / "labels.jsonl").exists():
-        return False  # nothing to compare
-    if used == truth and run.get("stage") == "prompt_strong":
-        return False  # shots may have ground truth
-    given = stage.run_of(labels).get("inputs", {})
-    if truth and given.get("data", {}).get("sha256", truth) != truth:
-        return True  # labels of other examples than the ceiling's
-    made_by = given.get("model")
-    changed = made_by and (teacher / "model").exists() and stage.fingerprint(teacher / "model", made_by)["sha256"] != made_by["sha256"]
-    return bool(changed) or used != stage.fingerprint(labels / "labels.jsonl")["sha256"]
-
-
-def differs(student, ceiling):
-    """Whether a student's run.json tells of other code, inputs or settings than the ceiling's: the two may differ in nothing but
-    labels and loss. One that is probed or prompted beside a finetuned ceiling must have its model and its test data."""
-    ours, theirs = stage.run_of(student), stage.run_of(ceiling)
-    if not {"args", "inputs"} <= ours.keys() & theirs.keys():
-        return False  # predictions that come from elsewhere
-    mine, its = ({**run["args"], **{key: given["sha256"] for key, given in run["inputs"].items()}, "code": run.get("code")} for run in (ours, theirs))
-    if ours.get("stage") == "prompt_strong" or ours["args"].get("linear_probe") and not theirs["args"].get("linear_probe"):
-        first = student.with_name(student.name.removesuffix("-then-probe"))
-        if first != student:
-            its["model"] = stage.fingerprint(first / "model", ours["inputs"].get("model"))["sha256"]
-        return any(mine.get(key) != its.get(key) for key in ("model", "test", "task"))
-    return any(mine.get(key) != its.get(key) for key in (mine.keys() | its.keys()) - {"loss", "labels", "weak", *stage.HOW})
-
-
-def sizes(found):
-    """{strong model: how many weights it has}, but for those whose run does not say so, or that were tuned on the topic first."""
+def sizes(pairs):
+    """{strong model: its parameters}, where its run says so and did not start from a tuned one."""
     known = {}
-    for _, name, students in found:
-        first = next(iter(students.values()))[0]  # weak, ceiling, student: of whichever seed
-        folder = Path(first[1]).parent
-        size = stage.run_of(folder).get("metrics", {}).get("parameters")
+    for pair in pairs:
+        first = next(iter(pair.students.values()))[0]  # of whichever seed
+        folder = Path(first.ceiling).parent
+        size = stage.read_run(folder).get("metrics", {}).get("parameters")
         if size and not folder.name.endswith("-generative"):
-            known[name] = size
+            known[pair.ceiling] = size
     return known

@@ -145,6 +145,7 @@ def start(args, inputs, code, loss=None):
            "code": hashlib.sha256(source.code_of(*code).encode()).hexdigest()}
     if loss:
         run["loss_source"] = source.loss_source(source.parse_loss(loss)[0])
+    run["comparable"] = comparable(run)
 
     def is_done():
         done = _done(folder)
@@ -234,7 +235,7 @@ def state(run):
     return Path(run["args"]["out"]) / f"state-{hashlib.sha256(repr(_identity(run)).encode()).hexdigest()[:16]}.pt"
 
 
-def run_of(folder):
+def read_run(folder):
     """run.json of a folder; empty where there is none, for files may come from elsewhere."""
     try:
         run = json.loads((folder / "run.json").read_text())
@@ -245,23 +246,41 @@ def run_of(folder):
 
 def _done(folder):
     """run.json of a finished run of ours, or empty."""
-    run = run_of(folder)
+    run = read_run(folder)
     return run if {"stage", "args", "inputs", "code", "outputs"} <= run.keys() else {}
 
 
 def _identity(run):
     """What must be equal for two runs to be the same."""
-    return ({name: value for name, value in run["args"].items() if name not in HOW},
-            {name: given["sha256"] for name, given in run["inputs"].items()}, run["code"], run.get("loss_source"))
+    settings = {name: value for name, value in run["args"].items() if name not in HOW}
+    contents = {name: given["sha256"] for name, given in run["inputs"].items()}
+    return settings, contents, run["code"], run.get("loss_source")
+
+
+def comparable(run):
+    """A digest of settings, code, test and task: the same in all runs that may be compared.
+
+    Seed, loss and labels are none of it, for these are what is compared; nor is a model that is
+    a folder, for another stage may have made it for this seed. See w2s/pairs.py.
+    """
+    varied = {*HOW, "seed", "loss", "labels", "weak"}
+    settings = {name: value for name, value in run["args"].items() if name not in varied}
+    tested = {name: run["inputs"].get(name, {}).get("sha256") for name in ("test", "task")}
+    content = json.dumps([settings, tested, run.get("code")], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def fingerprint(path, known=None):
     """{"path", "sha256", "stat"} of a file, or of all files in a folder.
 
-    known  an earlier one: its sha256 still holds where path, sizes and dates are the same, so large models are not read again
+    known  an earlier one, which still holds where path, sizes and dates are the same: large models
+           are not read again
     """
-    files = sorted(file for file in ([Path(path)] if os.path.isfile(path) else Path(path).rglob("*")) if file.is_file())
-    stat = [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+    paths = [Path(path)] if os.path.isfile(path) else Path(path).rglob("*")
+    stat = []
+    for file in sorted(paths):
+        if file.is_file():
+            stat.append([str(file), file.stat().st_size, file.stat().st_mtime_ns])
     if known and known["path"] == str(path) and known.get("stat") == stat:
         return known
     return {"path": str(path), "sha256": _digest(*map(tuple, stat)), "stat": stat}

@@ -19,7 +19,6 @@ from w2s import source, stage
 
 class Run(NamedTuple):
     """Prediction files of one student on one seed, and of the models it is held against."""
-
     weak: str
     ceiling: str
     student: str
@@ -28,7 +27,6 @@ class Run(NamedTuple):
 
 class Pair(NamedTuple):
     """The names of a weak supervisor and a strong ceiling, and the students between them."""
-
     weak: str
     ceiling: str
     students: dict  # {student name: [Run], one a seed}
@@ -50,7 +48,8 @@ def find(results):
         ceiling = student.with_name(f"ceiling_{ceiling_name}")
         links = [student.with_name(link) for link in teachers(f"{weak_name}-to-", name)]
 
-        if differs(student, ceiling) or has_old_labels(weak, links, student, ceiling):
+        old_labels = has_old_labels(weak, links, student, ceiling)
+        if old_labels or differs_from_ceiling(student, ceiling):
             left_out.append(str(student))
             continue
         chain = [str(link / path.name) for link in links]
@@ -59,25 +58,24 @@ def find(results):
         run = Run(str(weak / path.name), str(ceiling / path.name), str(path), tuple(chain))
         by_names[weak_name, ceiling_name].setdefault(name, []).append(run)
 
-    # over seeds: runs that are averaged were made alike, and all pairs are tested on one file
+    # over seeds: all pairs are tested on one file, and runs that are averaged were made alike
     pairs = []
-    everything = itertools.chain(*map(all_runs, by_names.values()))
-    tested_alike = on_newest_test(list(everything))
+    runs = list(itertools.chain(*map(all_runs, by_names.values())))
+    same_test = on_newest_test(runs)
     for (weak_name, ceiling_name), students in by_names.items():
-        pooled = pool(students, tested_alike)
-        if pooled:
-            pairs.append(Pair(weak_name, ceiling_name, pooled))
-        pooled_runs = all_runs(pooled)
-        for run in all_runs(students):
-            if run not in pooled_runs:
-                left_out.append(str(Path(run.student).parent))
+        pool = pool_seeds(students, same_test)
+        if pool:
+            pairs.append(Pair(weak_name, ceiling_name, pool))
+        others = [run for run in all_runs(students) if run not in all_runs(pool)]
+        left_out += [str(Path(run.student).parent) for run in others]
 
     if not pairs:
-        said = f"{results}: no student found with its weak supervisor and ceiling beside it; "
-        said += "run_all.sh makes them"
+        message = f"{results}: no student found with its weak supervisor and ceiling beside it; "
+        message += "run_all.sh makes them"
         if left_out:
-            said += f"; {left_out[0]} was trained on other data or labels, or with other settings"
-        stage.refuse(said)
+            reason = "on other data or labels, or with other settings"
+            message += f"; {left_out[0]} was trained {reason}"
+        stage.refuse(message)
     return sorted(pairs), left_out
 
 
@@ -136,24 +134,26 @@ def all_runs(students):
     return list(itertools.chain(*students.values()))
 
 
-def differences(folder, other):
-    """In what two runs differ: a set of "comparable", the digest, and of what it leaves out."""
-    ours, theirs = stage.read_run(folder), stage.read_run(other)
-    named = ("seed", "loss", "model", "train", "labels", "test", "task")
-    found = {name for name in named if given(ours, name) != given(theirs, name)}
-    if ours.get("loss_source") != theirs.get("loss_source"):
-        found.add("loss")
-    if digest(ours) != digest(theirs):
-        found.add("comparable")
-    return found
+def differences(run, other):
+    """In what two runs differ, as a set: their digest, and what it leaves out.
+
+    Who compares the two says which of these may differ.
+    """
+    names = ("seed", "loss", "model", "train", "labels", "test", "task")
+    differing = {name for name in names if given(run, name) != given(other, name)}
+    if run.get("loss_source") != other.get("loss_source"):
+        differing.add("loss")
+    if digest(run) != digest(other):
+        differing.add("digest")
+    return differing
 
 
 def digest(run):
     """What a run may be compared by; None of predictions that come from elsewhere."""
     if "comparable" in run:
         return run["comparable"]
-    ours = {"args", "inputs"} <= run.keys()  # of an earlier version, without a digest
-    return stage.comparable(run) if ours else None
+    recorded = {"args", "inputs"} <= run.keys()  # by an earlier version, without a digest
+    return stage.comparable(run) if recorded else None
 
 
 def given(run, name):
@@ -162,7 +162,7 @@ def given(run, name):
     return file.get("sha256", run.get("args", {}).get(name))
 
 
-def differs(student, ceiling):
+def differs_from_ceiling(student, ceiling):
     """Whether a student differs from its ceiling in more than labels and loss.
 
     One that is prompted, or probed beside a finetuned ceiling, has settings of its own: there
@@ -171,28 +171,29 @@ def differs(student, ceiling):
     ours, theirs = stage.read_run(student), stage.read_run(ceiling)
     if digest(ours) is None or digest(theirs) is None:
         return False
-    found = differences(student, ceiling) - {"labels", "loss"}
+    differing = differences(ours, theirs) - {"labels", "loss"}
     prompted = ours.get("stage") == "prompt_strong"
     probed = given(ours, "linear_probe") and not given(theirs, "linear_probe")
     if not prompted and not probed:
-        return bool(found)
+        return bool(differing)
 
-    found &= {"model", "test", "task"}
+    differing &= {"model", "test", "task"}
     finetuned = student.with_name(student.name.removesuffix("-then-probe"))
-    if finetuned != student:  # the features are those of the student beside it
-        found.discard("model")
+    if finetuned != student:
+        # its features are those of the finetuned student beside it, as that one is today
+        differing.discard("model")
         model = ours["inputs"].get("model")
         if stage.fingerprint(finetuned / "model", model)["sha256"] != given(ours, "model"):
-            found.add("model")
-    return bool(found)
+            differing.add("model")
+    return bool(differing)
 
 
 def has_old_labels(weak, links, student, ceiling):
     """Whether a student, or a model between, learned other labels than its teacher gives today."""
     names = [weak.name.removeprefix("weak_"), *(link.name for link in links)]
     labels = [student.with_name(f"labels_{name}") for name in names]
-    taught = zip([weak, *links], labels, [*links, student])
-    return any(is_stale(*step, ceiling) for step in taught)
+    steps = zip([weak, *links], labels, [*links, student])
+    return any(is_stale(*step, ceiling) for step in steps)
 
 
 def is_stale(teacher, labels, pupil, ceiling):
@@ -229,21 +230,21 @@ def on_newest_test(runs):
     return [run for run in runs if tests[run.ceiling] in (None, tests[newest])]
 
 
-def pool(students, allowed):
+def pool_seeds(students, allowed):
     """{student name: [Run]} of the allowed runs, of those seeds that were made alike."""
     # all students of a table are held against the same supervisor and ceiling
     runs = [run for run in all_runs(students) if run in allowed]
     models = [(run.weak, run.ceiling) for run in runs]
     runs = made_as_newest(runs, models, may_differ={"seed"})
 
-    pooled = {}
+    pool = {}
     for name in sorted(students, key=place_in_table):
         of_student = [run for run in students[name] if run in runs]
         models = [(run.student, *run.chain) for run in of_student]
         of_student = made_as_newest(of_student, models, may_differ={"seed", "labels", "model"})
         if of_student:
-            pooled[name] = of_student
-    return pooled
+            pool[name] = of_student
+    return pool
 
 
 def place_in_table(name):
@@ -263,14 +264,13 @@ def made_as_newest(runs, models, may_differ):
 
     alike = []
     for run, files in zip(runs, models):
-        found = set()
+        differing = set()
         for file, other in zip(files, newest):
-            folder = Path(file).parent
-            between = differences(folder, Path(other).parent)
-            if folder.name.endswith("-generative"):  # each seed tunes its own on the topic
-                between.discard("model")
-            found |= between
-        if found <= may_differ:
+            folder, of_newest = Path(file).parent, Path(other).parent
+            found = differences(stage.read_run(folder), stage.read_run(of_newest))
+            # each seed tunes a model of its own on the topic
+            differing |= found - {"model"} if folder.name.endswith("-generative") else found
+        if differing <= may_differ:
             alike.append(run)
     return alike
 
@@ -290,11 +290,11 @@ def loss_was_edited(folder):
 
 def sizes(pairs):
     """{strong model: its parameters}, where its run says so and did not start from a tuned one."""
-    known = {}
+    parameters = {}
     for pair in pairs:
-        first = next(iter(pair.students.values()))[0]  # of whichever seed
-        folder = Path(first.ceiling).parent
+        run = all_runs(pair.students)[0]  # of whichever seed
+        folder = Path(run.ceiling).parent
         size = stage.read_run(folder).get("metrics", {}).get("parameters")
         if size and not folder.name.endswith("-generative"):
-            known[pair.ceiling] = size
-    return known
+            parameters[pair.ceiling] = size
+    return parameters

@@ -1,0 +1,162 @@
+"""Which students may be compared: what is left out of a report, and named, and what is not."""
+
+import os
+import re
+import shutil
+
+import pytest
+from conftest import inside, write
+from test_evaluate_pgr import CEILING, STUDENT, WEAK, evaluate_folder, predictions
+
+from w2s import stage
+
+
+def finished(folder, right, when, **run):
+    """A run in a results folder: predictions, and what its run.json says."""
+    path = predictions(folder / "predictions.jsonl", right)
+    write(folder / "run.json", [{"args": {}, "inputs": {}, "code": "c", **run}])
+    os.utime(path, (when, when))
+
+
+def left_out(printed):
+    """seed0/a-to-b_xent, ...: the students that a report names as left out."""
+    lines = [line for line in printed.splitlines() if "Warning: left out" in line]
+    return [re.search(r"seed\d/\S+", line)[0] for line in lines]
+
+
+def test_a_student_of_other_labels_or_settings_is_left_out(tmp_path):
+    seed = tmp_path / "task" / "seed0"
+    sha = stage.fingerprint(write(seed / "labels_a" / "labels.jsonl", [{}]))["sha256"]
+    write(seed / "labels_a" / "run.json", [{"inputs": {"data": {"sha256": "truth"}}}])
+    for name, right, lr, labels, model, code in [
+            ("weak_a", WEAK, 1, "", "small", "c"),
+            ("ceiling_b", CEILING, 1, "truth", "big", "c"),
+            ("a-to-b_good", STUDENT, 1, sha, "big", "c"),
+            ("a-to-b_other-lr", STUDENT, 2, sha, "big", "c"),
+            ("a-to-b_other-labels", STUDENT, 1, "old", "big", "c"),
+            ("a-to-b_other-model", STUDENT, 1, sha, "bigger", "c"),
+            ("a-to-b_other-code", STUDENT, 1, sha, "big", "d")]:
+        predictions(seed / name / "predictions.jsonl", right)
+        inputs = {"labels": {"sha256": labels}, "model": {"sha256": model}}
+        run = {"args": {"lr": lr, "loss": name}, "inputs": inputs, "code": code}
+        write(seed / name / "run.json", [run])
+    shutil.copytree(seed, seed.with_name("seed0.bak"))  # a copy of a seed is none
+
+    report, printed = evaluate_folder(tmp_path / "task")
+    students = [(student["name"], student["seeds"]) for student in report["students"]]
+    assert students == [("good", 1)]
+    assert printed.count("left out") == 4
+
+    write(seed / "labels_a" / "run.json", [{"inputs": {"data": {"sha256": "other examples"}}}])
+    error = inside("evaluate_pgr.py", tmp_path / "task", ok=False)[2]
+    assert "good was trained on other data" in error
+
+    # labels that were not copied with the rest: nothing says that they have changed
+    shutil.rmtree(seed / "labels_a")
+    report, _ = evaluate_folder(tmp_path / "task")
+    assert [student["name"] for student in report["students"]] == ["good", "other-labels"]
+
+
+def test_a_run_records_what_it_may_be_compared_by(tmp_path):
+    test = write(tmp_path / "test.jsonl", [{}])
+    other_test = write(tmp_path / "other.jsonl", [{}, {}])
+
+    def digest(test=test, code="w2s/metrics.py", **flags):
+        args = {"out": str(tmp_path / "out"), "test": str(test), "lr": 1.0, **flags}
+        return stage.start(args, ["test"], [code])["comparable"]
+
+    base = digest(seed=0, loss="xent", microbatch=0)
+    assert base == digest(seed=1, loss="conf", microbatch=8)
+    for other in [digest(lr=2.0), digest(epochs=1), digest(other_test), digest(code="losses.py")]:
+        assert other != base
+    stage.lock.give()
+
+
+def test_the_recorded_digest_decides_and_an_earlier_run_has_that_of_what_it_recorded(tmp_path):
+    for seed in (0, 1):
+        folder = tmp_path / "task" / f"seed{seed}"
+        ours = stage.comparable({"args": {}, "inputs": {}, "code": "c"})
+        finished(folder / "weak_a", WEAK, seed)
+        finished(folder / "ceiling_b", CEILING, seed, **{"comparable": ours} if seed else {})
+        finished(folder / "a-to-b_xent", STUDENT, seed, comparable=ours)
+        finished(folder / "a-to-b_conf", STUDENT, seed, comparable="another" if seed else ours)
+    report, printed = evaluate_folder(tmp_path / "task")
+    students = [(student["name"], student["seeds"]) for student in report["students"]]
+    assert students == [("xent", 2), ("conf", 1)]
+    assert left_out(printed) == ["seed1/a-to-b_conf"]
+
+
+def test_a_pair_that_was_tested_on_another_file_is_left_out(tmp_path):
+    seed = tmp_path / "task" / "seed0"
+    for when, (strong, test) in enumerate([("b", "old"), ("c", "new")]):
+        inputs = {"test": {"sha256": test}}
+        finished(seed / "weak_a", WEAK, when, inputs=inputs)
+        finished(seed / f"ceiling_{strong}", CEILING, when, inputs=inputs)
+        finished(seed / f"a-to-{strong}_xent", CEILING, when, inputs=inputs)
+    for name in ("ceiling_b", "a-to-b_xent"):
+        path = predictions(seed / name / "predictions.jsonl", CEILING, copies=10)
+        os.utime(path, (0, 0))
+
+    report, printed = evaluate_folder(tmp_path / "task")
+    assert report["ceiling"]["name"] == "c" and not report["more_pairs"]
+    assert left_out(printed) == ["seed0/a-to-b_xent"]
+
+
+def test_seeds_of_other_settings_or_of_an_earlier_loss_are_not_pooled(tmp_path):
+    for seed, (lr, loss) in enumerate([(1, "old"), (1, "new"), (2, "new"), (1, "new")]):
+        folder, args = tmp_path / "task" / f"seed{seed}", {"lr": lr, "seed": seed}
+        finished(folder / "weak_a", WEAK, seed, args=args, loss_source="xent")
+        finished(folder / "ceiling_b", CEILING, seed, args=args, loss_source="xent")
+        finished(folder / "a-to-b_conf", STUDENT, seed, args=args, loss_source=loss)
+    shutil.copytree(tmp_path / "task" / "seed3", tmp_path / "task" / "seed03")  # is none
+
+    report, printed = evaluate_folder(tmp_path / "task")
+    assert report["students"][0]["seeds"] == 2
+    assert left_out(printed) == ["seed0/a-to-b_conf", "seed2/a-to-b_conf"]
+    warning = r"(seed\d/\S+) was trained with its loss as it was in losses.py before the last edit"
+    assert re.findall(warning, printed) == [
+        "seed1/a-to-b_conf", "seed1/ceiling_b", "seed1/weak_a",
+        "seed3/a-to-b_conf", "seed3/ceiling_b", "seed3/weak_a"]
+    assert "another version of its loss" in (tmp_path / "task" / "report.md").read_text()
+
+
+@pytest.mark.parametrize("name, its", [
+    ("weak_a", "train"), ("ceiling_b", "labels"), ("ceiling_b", "model")])
+def test_seeds_of_other_data_are_not_pooled(tmp_path, name, its):
+    """Labels of supervisors and models tuned on the topic do differ from seed to seed.
+
+    Nothing else may: `its`, an input of `name`, is another one for each seed.
+    """
+    for seed in (0, 1):
+        same, of_seed = {its: {"sha256": "0"}}, {its: {"sha256": f"{seed}"}}
+        tuned = {"model": {"sha256": f"{seed}"}}
+        inputs = {"weak_a": same, "ceiling_b": same,
+                  "a-to-b_xent": of_seed if its == "model" else {},
+                  "ceiling_b-generative": tuned, "a-to-b-generative_xent": tuned, name: of_seed}
+        for run, right in zip(inputs, (WEAK, CEILING, STUDENT, CEILING, STUDENT)):
+            finished(tmp_path / "task" / f"seed{seed}" / run, right, seed, inputs=inputs[run])
+
+    report, printed = evaluate_folder(tmp_path / "task")
+    assert report["seeds"] == 1 and report["students"][0]["seeds"] == 1
+    assert left_out(printed)[0] == "seed0/a-to-b_xent"
+    if name != "weak_a":
+        assert report["more_pairs"][0]["seeds"] == 2 and len(left_out(printed)) == 1
+
+
+def test_all_students_of_a_table_are_held_against_the_same_two(tmp_path):
+    """Three seeds of xent, then another learning rate for one seed of conf.
+
+    It trains its supervisor and ceiling again.
+    """
+    for seed in range(3):
+        folder, args = tmp_path / "task" / f"seed{seed}", {"lr": 2 if seed == 0 else 1}
+        when = 9 if seed == 0 else seed
+        finished(folder / "weak_a", WEAK, when, args=args)
+        finished(folder / "ceiling_b", CEILING, when, args=args)
+        finished(folder / "a-to-b_xent", STUDENT, seed, args={"lr": 1})
+    finished(tmp_path / "task" / "seed0" / "a-to-b_conf", STUDENT, 9, args={"lr": 2})
+
+    report, printed = evaluate_folder(tmp_path / "task")
+    assert report["seeds"] == 1
+    assert [student["name"] for student in report["students"]] == ["conf"]
+    assert left_out(printed) == [f"seed{seed}/a-to-b_xent" for seed in range(3)]

@@ -9,6 +9,7 @@ A cell holds coverage, median length, and in how many % of the trials there is a
 there is none where the interval of the gap, of the same kind, includes 0.
 """
 
+import itertools
 import statistics
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ LINK = float(sys.argv[2]) if len(sys.argv) > 2 else 0.5
 EXAMPLES, RESAMPLES = 1000, 400
 ACCURACIES = [(0.79, 0.891, 0.866), (0.80, 0.84, 0.82), (0.68, 0.896, 0.65)]
 TRAINING_SD = [0, 0.014, 0.034, 0.056]  # of the weak model's accuracy, from training to training
+SEEDS = [1, 2, 3, 5, 10]
 NORMAL = statistics.NormalDist()
 NAMES = ["bootstrap", "once", "paired, S-1", "paired, Satt.", "Fieller, S-1", "pgr_interval"]
 
@@ -119,11 +121,11 @@ def cell(intervals, truth):
 rng = np.random.default_rng(0)
 print("| accuracies, sd, seeds       |", " | ".join(f"{name:16}" for name in NAMES), "|")
 print("|---" * (1 + len(NAMES)) + "|")
-for accuracies in ACCURACIES:
-    truth = metrics.pgr(*accuracies)
-    for sd in TRAINING_SD:
-        for seeds in (1, 2, 3, 5, 10):
-            trials = [candidates(rng, draw(rng, accuracies, sd, seeds)) for _ in range(TRIALS)]
-            cells = [cell([trial[name] for trial in trials], truth) for name in NAMES]
-            row = f"{' '.join(map(str, accuracies))}, {sd}, {seeds}"
-            print(f"| {row:27} |", " | ".join(cells), "|", flush=True)
+for accuracies, sd, seeds in itertools.product(ACCURACIES, TRAINING_SD, SEEDS):
+    trials = [candidates(rng, draw(rng, accuracies, sd, seeds)) for _ in range(TRIALS)]
+    row = f"{' '.join(map(str, accuracies))}, {sd}, {seeds}"
+    cells = [f"{row:27}"]
+    for name in NAMES:
+        intervals = [trial[name] for trial in trials]
+        cells.append(cell(intervals, truth=metrics.pgr(*accuracies)))
+    print("|", " | ".join(cells), "|", flush=True)

@@ -66,8 +66,8 @@ def find(results):
         pool = pool_seeds(students, same_test)
         if pool:
             pairs.append(Pair(weak_name, ceiling_name, pool))
-        others = [run for run in all_runs(students) if run not in all_runs(pool)]
-        left_out += [str(Path(run.student).parent) for run in others]
+        others = [run.student for run in all_runs(students) if run not in all_runs(pool)]
+        left_out += map(os.path.dirname, others)
 
     if not pairs:
         message = f"{results}: no student found with its weak supervisor and ceiling beside it; "
@@ -150,10 +150,9 @@ def differences(run, other):
 
 def digest(run):
     """What a run may be compared by; None of predictions that come from elsewhere."""
-    if "comparable" in run:
-        return run["comparable"]
-    recorded = {"args", "inputs"} <= run.keys()  # by an earlier version, without a digest
-    return stage.comparable(run) if recorded else None
+    if "comparable" not in run and {"args", "inputs"} <= run.keys():
+        return stage.comparable(run)  # an earlier version of the stages wrote none
+    return run.get("comparable")
 
 
 def given(run, name):
@@ -267,9 +266,10 @@ def made_as_newest(runs, models, may_differ):
         differing = set()
         for file, other in zip(files, newest):
             folder, of_newest = Path(file).parent, Path(other).parent
-            found = differences(stage.read_run(folder), stage.read_run(of_newest))
-            # each seed tunes a model of its own on the topic
-            differing |= found - {"model"} if folder.name.endswith("-generative") else found
+            between = differences(stage.read_run(folder), stage.read_run(of_newest))
+            if folder.name.endswith("-generative"):  # each seed tunes its own on the topic
+                between.discard("model")
+            differing |= between
         if differing <= may_differ:
             alike.append(run)
     return alike

@@ -48,21 +48,21 @@ def student_report(name, runs, xent_runs, label, p1):
     student = stack(p1, [run.student for run in runs])
     right = np.stack([metrics.same(p, label) for p in (weak, ceiling, student)])  # (3, S, n)
 
-    found = {"name": name, "seeds": len(runs)} | metrics.describe(student, label)
-    found["gain"], found["gain_se"] = metrics.mean_se(right[2] - right[0])
-    found |= difference_to_xent(runs, xent_runs, label, p1)
-    found |= metrics.pgr_interval(right)
-    if found["pgr"] is None:
-        found["no_pgr"] = "no gap" if right[1].mean() <= right[0].mean() else "unclear"
-    found |= metrics.agreement(student, weak, label)
-    found |= metrics.disagreement(student, weak, label)
-    found |= overfitting([run.student for run in runs], len(label))
+    numbers = {"name": name, "seeds": len(runs)} | metrics.describe(student, label)
+    numbers["gain"], numbers["gain_se"] = metrics.mean_se(right[2] - right[0])
+    numbers |= difference_to_xent(runs, xent_runs, label, p1)
+    numbers |= metrics.pgr_interval(right)
+    if numbers["pgr"] is None:
+        numbers["no_pgr"] = "no gap" if right[1].mean() <= right[0].mean() else "unclear"
+    numbers |= metrics.agreement(student, weak, label)
+    numbers |= metrics.disagreement(student, weak, label)
+    numbers |= overfitting([run.student for run in runs], len(label))
 
     # [accuracy, its standard error] of each model between
-    found["chain"] = []
+    numbers["chain"] = []
     for link in zip(*(run.chain for run in runs)):
-        found["chain"].append(metrics.mean_se(metrics.same(stack(p1, link), label)))
-    return found
+        numbers["chain"].append(metrics.mean_se(metrics.same(stack(p1, link), label)))
+    return numbers
 
 
 def difference_to_xent(runs, xent_runs, label, p1):
@@ -163,7 +163,7 @@ def scaling(reports, sizes):
         for student in report["students"]:
             by_student[student["name"]].append((report, student))
 
-    found = {}
+    panels = {}
     for name, students in by_student.items():
         ceilings = {}
         by_weak = collections.defaultdict(list)
@@ -173,8 +173,8 @@ def scaling(reports, sizes):
             by_weak[report["weak"]["name"]].append((report, point_at(report, student, sizes)))
         if len(ceilings) > 1:
             supervisors = {weak: line_of(points) for weak, points in by_weak.items()}
-            found[name] = {"ceiling": list(ceilings.values()), "supervisors": supervisors}
-    return found
+            panels[name] = {"ceiling": list(ceilings.values()), "supervisors": supervisors}
+    return panels
 
 
 def point_at(report, model, sizes):

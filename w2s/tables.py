@@ -180,28 +180,28 @@ def warnings(report):
     """What makes numbers of a report mean less than they seem to, and what to look at."""
     weak, ceiling = report["weak"], report["ceiling"]
     majority = max(report["class1"], 1 - report["class1"])  # accuracy of always giving that class
-    found = []
+    texts = []
     if weak["accuracy"] - 2 * weak["accuracy_se"] <= majority:
-        found.append(
+        texts.append(
             "the weak supervisor is not clearly better than always giving the more frequent class "
             f"({majority:.3f}). Its labels say little; more --epochs, another --lr or more "
             "examples for train_weak.py may help.")
 
-    found += collapse_of("weak supervisor", weak, majority)
+    texts += collapse_of("weak supervisor", weak, majority)
     for student in report["students"]:
-        found += collapse_of(f"student {student['name']}", student, majority)
-    found += collapse_of("strong ceiling", ceiling, majority)
+        texts += collapse_of(f"student {student['name']}", student, majority)
+    texts += collapse_of("strong ceiling", ceiling, majority)
 
     missing = {student.get("no_pgr") for student in report["students"]}
     if "no gap" in missing:
-        found.append(
+        texts.append(
             "the weak supervisor is as good as the ceiling or better: there is nothing to recover, "
             "and no PGR. See whether the ceiling was trained enough, or take a stronger student.")
     if "unclear" in missing:
-        found.append(
+        texts.append(
             "PGR is not given where the ceiling is not clearly above the weak supervisor (the 95% "
             "interval of the gap includes 0). A stronger student or more test examples would help.")
-    return found
+    return texts
 
 
 def collapse_of(name, model, majority):
@@ -219,17 +219,17 @@ def collapse_of(name, model, majority):
 
 def warnings_of_runs(left_out, outdated):
     """What the runs of a results folder tell of themselves; both are folders."""
-    found = []
+    texts = []
     for folder in left_out:
-        found.append(
+        texts.append(
             f"left out: {folder} was trained on other data or labels, or with other settings, than "
             "the ceiling beside it or the newest of the seeds, or with another version of its "
             "loss; run it again, or remove it.")
     for folder in outdated:
-        found.append(
+        texts.append(
             f"{folder} was trained with its loss as it was in losses.py before the last edit; "
             "run_all.sh with this loss in LOSSES trains it again.")
-    return found
+    return texts
 
 
 # ----------------------------------------------------------------------------------------- scaling

@@ -125,7 +125,7 @@ def inside(script, *words, ok=True):
             stage.cli(importlib.import_module(Path(script).stem).main)
         except SystemExit as end:
             error = f"{end}\n"
-    stage.lock.give()  # as at the end of a process
+    stage.lock.release()  # as at the end of a process
     assert not (ok and error), error
     return int(bool(error)), printed.getvalue(), error
 

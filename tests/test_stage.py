@@ -24,6 +24,9 @@ TRAIN = ["train_strong.py", "--model=m", "--labels=l", "--test=t", "--out=o"]
     (TRAIN[:1] + ["m", *TRAIN[2:], "--lr"], "--lr has no value; write --lr=VALUE"),
     (["prepare_data.py", "d.csv", "--text", "--epochs=3"], "--text has no value; write --text=VALUE"),
     (["prepare_data.py", "d.csv", "--out", "--text=x"], "--out has no value; write --out=VALUE"),
+    (["prepare_data.py", "d.csv", "--nose"], "unknown flag --nose; did you mean --seed?"),
+    (["prepare_data.py", "d.csv", "--noout"], "unknown flag --noout; did you mean --out?"),
+    (["prepare_data.py", "d.csv", "--", "--out=o"], "unknown flag --"),
     (TRAIN + ["--linear_probe", "maybe"], "unknown flag maybe"),
     (TRAIN + ["--save_minutes=nan"], "--save_minutes=nan: 0 or more is needed"),
     (["run_all.sh", "a", "b", "c", "--seed=1"], "before bash stand SEEDS=, LOSSES="),
@@ -45,7 +48,7 @@ def test_a_slip_in_LOSSES_is_found_before_any_work():
 @pytest.mark.parametrize("words, expected", [
     (["--probe"], True), (["--probe", "true"], True), (["--probe=1"], True),
     (["--probe", "false"], False), (["--probe", "0"], False), (["--probe=False"], False),
-    ([], False), (["--probe", "--rate", "-1e-3"], True),
+    ([], False), (["--probe", "--rate", "-1e-3"], True), (["--noprobe"], False),
 ])
 def test_a_flag_of_yes_or_no_may_have_its_value_as_a_word(monkeypatch, words, expected):
     def main(name, probe=False, rate=0.5):
@@ -176,7 +179,7 @@ def test_code_edited_after_it_was_loaded_is_not_recorded_as_what_ran(tmp_path, m
     assert done.stdout == f"up to date: {tmp_path}/out\n" and done.returncode == 1
     assert done.stderr == "-c: metrics.py was edited after this process had loaded it; start it again (in a notebook: restart the kernel)\n"
     monkeypatch.setitem(source.FOUND, ROOT / "w2s" / "training.py", "")  # edited while a stage loaded it
-    with pytest.raises(SystemExit, match="training.py was edited"), stage.watched([]):
+    with pytest.raises(SystemExit, match="training.py was edited"), stage.explain_divergence([]):
         pass
 
 
@@ -271,7 +274,7 @@ def test_an_input_that_changes_under_the_work_is_noticed(tmp_path):
 
 
 def test_an_error_of_one_s_own_loss_is_shown_as_it_is():
-    with pytest.raises(ZeroDivisionError), stage.watched([]):
+    with pytest.raises(ZeroDivisionError), stage.explain_divergence([]):
         1 / 0
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -193,3 +194,26 @@ def line_inside(folder, *words, script="run_all.sh", **environment):
         _, printed, _ = inside(script, *flags)
         ran.append((Path(flags[-1]).name, printed))
     return ran
+
+
+def project(folder):
+    """A copy of the project whose files a test may edit."""
+    folder.mkdir()
+    for file in [*ROOT.glob("*.py"), *ROOT.glob("*.sh")]:
+        shutil.copy(file, folder)
+    shutil.copytree(ROOT / "w2s", folder / "w2s", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+CODE = ["w2s/stage.py"]
+
+
+def start(out, **args):
+    """Begins a run of a stage that is made up, without inputs."""
+    return stage.start({"out": str(out), **args}, [], CODE)

@@ -114,7 +114,8 @@ def load(name):
         return f"{name}: {error}"
 
 load("ill/404")  # transformers imports what it needs at its first use
-with concurrent.futures.ThreadPoolExecutor() as pool:  # the clients wait for seconds before they ask again
+# at once, since the clients wait for seconds before they ask again
+with concurrent.futures.ThreadPoolExecutor() as pool:
     print(*pool.map(load, sys.argv[2:]), sep="\\n")
 """
 

@@ -30,7 +30,7 @@ def main(
         count, forms = count + 1, forms | {"choices" in row}
     choices = records.one_form(data, forms)
     label_words = records.read_task(task).get("label_words", [])
-    hub.connect(model)
+    hub.go_offline_if_unreachable(model)
     from w2s import classifier
 
     with hub.fetching(model):

@@ -43,7 +43,7 @@ def main(
         if "probs" in row and max(records.predicted(row["probs"])) < 1:
             stage.refuse(f"{labels}: the soft label of {row['id']} is a tie, which no shot can show; "
                          "another --seed draws other shots")
-    hub.connect(model)
+    hub.go_offline_if_unreachable(model)
     from w2s import classifier
 
     with hub.fetching(model):

@@ -36,7 +36,7 @@ def main(
         stage.refuse(f"--epochs={epochs}: 1 or more is needed")
     rows = records.read_jsonl(data, "id", "text|choices")
     texts = [text for row in rows for text in row.get("choices") or [row["text"]]]
-    hub.connect(model)
+    hub.go_offline_if_unreachable(model)
     import torch
 
     from w2s import checkpoint, classifier, training
@@ -62,7 +62,7 @@ def main(
     if checkpointing:
         net.activation_checkpointing_enable({"use_reentrant": False})
     counts = (targets[:, 1:] >= 0).sum(1).float()  # (N,) tokens to predict
-    with stage.watched([{"id": f"block {i}"} for i in range(len(tokens))]):
+    with stage.explain_divergence([{"id": f"block {i}"} for i in range(len(tokens))]):
         curve = training.train(net, forward, torch.full((len(tokens),), block), counts, loss, epochs=epochs, batch_size=batch_size,
                                lr=lr, seed=seed, microbatch=microbatch, state=stage.state(run), save_minutes=save_minutes)
     metrics = {"tokens": int(counts.sum()), "first_loss": curve[0]["loss"], "last_loss": curve[-1]["loss"]}

@@ -69,7 +69,7 @@ def main(
     records.both_classes(labels, train_rows)
     test_texts = records.texts(test, test_rows, like=texts)
     label_words = records.read_task(task).get("label_words")
-    hub.connect(model)
+    hub.go_offline_if_unreachable(model)
     import torch
 
     import losses
@@ -101,7 +101,7 @@ def main(
         return {**records.accuracy(rows), **({"agreement": sum(same) / len(same)} if weak else {}),
                 "held_out_loss": float(losses.cross_entropy(probs.clamp(min=1e-8).log(), soft(held_rows)))}
 
-    with stage.watched(train_rows):
+    with stage.explain_divergence(train_rows):
         curve = learner.finetune(net, tokenizer, texts, soft(train_rows),
                                  functools.partial(losses.LOSSES[loss_name], **parameters), checkpointing,
                                  epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, microbatch=microbatch,

@@ -42,7 +42,7 @@ def main(
     records.both_classes(train, train_rows)
     test_texts = records.texts(test, test_rows, like=texts)
     label_words = records.read_task(task).get("label_words")
-    hub.connect(model)
+    hub.go_offline_if_unreachable(model)
     import torch
 
     import losses
@@ -55,7 +55,7 @@ def main(
         net, tokenizer = learner.load(model, label_words, head, seed, max_tokens, fsdp,
                                       choices=isinstance(texts[0], list))
     targets = torch.eye(2)[[row["label"] for row in train_rows]]  # (N, 2)
-    with stage.watched(train_rows):
+    with stage.explain_divergence(train_rows):
         curve = learner.finetune(net, tokenizer, texts, targets, losses.xent, checkpointing,
                                  epochs=epochs, batch_size=batch_size, lr=lr, seed=seed,
                                  microbatch=microbatch, state=stage.state(run), save_minutes=save_minutes)

@@ -1,10 +1,12 @@
-"""A stand-in for the model and dataset hub on a loopback port: the handful of answers that its real clients ask for.
+"""A stand-in for the model and dataset hub on a loopback port: the handful of answers that its real
+clients ask for.
 
-    with Hub(folder) as hub:    # folder/models/NAMESPACE/NAME/files, folder/datasets/NAMESPACE/NAME/files
+    with Hub(folder) as hub:    # folder/models/NAMESPACE/NAME/files, folder/datasets/...
         run(..., HF_ENDPOINT=hub.url)
 
-Of the namespace "ill" the name says what is wrong: ill/reset (connections break), ill/cut (large files end early), ill/garbled
-(they are whole and wrong), ill/401, ill/403, ill/429, ill/503; after `hub.well.add("cut")` it is well again.
+Of the namespace "ill" the name says what is wrong: ill/reset (connections break), ill/cut (large
+files end early), ill/garbled (they are whole and wrong), ill/401, ill/403, ill/429, ill/503; after
+`hub.well.add("cut")` it is well again.
 """
 
 import hashlib
@@ -23,8 +25,12 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 class Hub:
     def __init__(self, folder):
         self.asked, self.well = [], set()
-        handler = type("Handler", (Answers,), {"folder": Path(folder), "asked": self.asked, "well": self.well, "protocol_version": "HTTP/1.1"})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+
+        class Handler(Answers):  # the server makes one for every connection
+            pass
+
+        Handler.folder, Handler.asked, Handler.well = Path(folder), self.asked, self.well
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def __enter__(self):
@@ -37,54 +43,84 @@ class Hub:
 
 
 def entry(path, repo):
+    """A file or folder, as the hub's list of a repository has it."""
+    name = str(path.relative_to(repo))
     if path.is_dir():
-        return {"type": "directory", "path": str(path.relative_to(repo)), "size": 0, "oid": "0" * 40}
-    return {"type": "file", "path": str(path.relative_to(repo)), "size": path.stat().st_size, "oid": etag(path)}
+        return {"type": "directory", "path": name, "size": 0, "oid": "0" * 40}
+    return {"type": "file", "path": name, "size": path.stat().st_size, "oid": etag(path)}
+
+
+API = re.compile(r"/api/(models|datasets)/([^/]+/[^/]+)(?:/(revision|tree)/[^/]+)?(?:/(.*))?")
+FILE = re.compile(r"/(datasets/)?([^/]+/[^/]+)/resolve/[^/]+/(.+)")
 
 
 class Answers(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
     def do_GET(self):
         self.asked.append(f"{self.command} {self.path}")
         path = self.path.split("?")[0]
-        api = re.fullmatch(r"/api/(models|datasets)/([^/]+/[^/]+)(?:/(revision|tree)/[^/]+)?(?:/(.*))?", path)
-        file = re.fullmatch(r"/(datasets/)?([^/]+/[^/]+)/resolve/[^/]+/(.+)", path)
         ill = re.search(r"/ill/(\w+)", path)
         self.ill = ill[1] if ill and ill[1] not in self.well else None
+        api, file = API.fullmatch(path), FILE.fullmatch(path)
         if path == "/":
             self.answer(b"hub")
         elif self.ill == "reset":
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             self.close_connection = True
         elif self.ill and self.ill.isdigit():
-            self.answer(b"", int(self.ill), **{"Retry-After": "1"} if self.ill in ("429", "503") else {})
-        elif api and (repo := self.folder / api[1] / api[2]).is_dir():
-            if api[3] == "tree":
-                deep = "recursive=true" in self.path.lower()
-                found = (repo / unquote(api[4] or "")).glob("**/*" if deep else "*")
-                self.answer(json.dumps([entry(p, repo) for p in sorted(found)]).encode())
-            else:
-                files = [{"rfilename": str(p.relative_to(repo))} for p in sorted(repo.rglob("*")) if p.is_file()]
-                self.answer(json.dumps({"id": api[2], "sha": COMMIT, "siblings": files}).encode())
-        elif file and (local := self.folder / ("datasets" if file[1] else "models") / file[2] / file[3]).is_file():
-            self.answer(local.read_bytes(), ETag=f'"{etag(local)}"', **{"X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"})
+            again = {"Retry-After": "1"} if self.ill in ("429", "503") else {}
+            self.answer(b"", int(self.ill), **again)
+        elif api and (self.folder / api[1] / api[2]).is_dir():
+            self.answer_about(*api.groups())
+        elif file:
+            self.answer_file(*file.groups())
         else:
-            known = file and (self.folder / ("datasets" if file[1] else "models") / file[2]).is_dir()
-            code = "EntryNotFound" if known else "RepoNotFound"
-            self.answer(b"", 404, **{"X-Error-Code": code, "X-Error-Message": "not here", "X-Repo-Commit": COMMIT})
+            self.answer_missing("RepoNotFound")
 
     do_HEAD = do_GET
+
+    def answer_about(self, kind, name, what, under):
+        repo = self.folder / kind / name
+        if what == "tree":
+            pattern = "**/*" if "recursive=true" in self.path.lower() else "*"
+            paths = sorted((repo / unquote(under or "")).glob(pattern))
+            about = [entry(path, repo) for path in paths]
+        else:
+            paths = [path for path in sorted(repo.rglob("*")) if path.is_file()]
+            files = [{"rfilename": str(path.relative_to(repo))} for path in paths]
+            about = {"id": name, "sha": COMMIT, "siblings": files}
+        self.answer(json.dumps(about).encode())
+
+    def answer_file(self, is_dataset, name, file):
+        repo = self.folder / ("datasets" if is_dataset else "models") / name
+        path = repo / file
+        if path.is_file():
+            headers = {"X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+            self.answer(path.read_bytes(), ETag=f'"{etag(path)}"', **headers)
+        else:
+            self.answer_missing("EntryNotFound" if repo.is_dir() else "RepoNotFound")
+
+    def answer_missing(self, code):
+        headers = {"X-Error-Code": code, "X-Error-Message": "not here", "X-Repo-Commit": COMMIT}
+        self.answer(b"", 404, **headers)
 
     def answer(self, body, status=200, **headers):
         self.send_response(status)
         for name, value in {"Content-Length": len(body), **headers}.items():
             self.send_header(name, str(value))
         self.end_headers()
-        if self.command != "HEAD":
-            if len(body) > 50_000 and self.ill == "cut":
-                body, self.close_connection = body[: len(body) // 2], True
-            elif len(body) > 50_000 and self.ill == "garbled":
-                body = bytes(len(body))
-            self.wfile.write(body)
+        if self.command == "HEAD":
+            return
+
+        is_large = len(body) > 50_000
+        if is_large and self.ill == "cut":
+            body = body[: len(body) // 2]
+            self.close_connection = True
+        if is_large and self.ill == "garbled":
+            body = bytes(len(body))
+        self.wfile.write(body)
 
     def log_message(self, *_):
         pass

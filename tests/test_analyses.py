@@ -1,4 +1,4 @@
-"""Every analysis that run_all.sh can add, on tiny models: the stages it calls, what they leave, and what the report makes of it."""
+"""Every analysis that analyses.sh can add, on tiny models: the stages it calls, what they leave, and what the report makes of it."""
 
 import hashlib
 import json
@@ -9,22 +9,37 @@ from conftest import inside, line_inside, read, reviews, rows, write
 
 from w2s import pairs, probe
 
-SWITCHES = {"PROBE": "1", "PROMPT": "1", "GENERATIVE": "1", "LOSSES": "xent conf", "PROMPT_FLAGS": "--max_tokens=20",
-            "GENERATIVE_FLAGS": "--block=32 --epochs=1"}
 
 
 @pytest.fixture(scope="module")
 def analyses(tiny, tmp_path_factory):
-    """The folder of the first seed, after BERT -> GPT-2 -> Llama with everything switched on, without and with GENERATIVE; and the rerun."""
+    """The folder of the first seed, after BERT -> GPT-2 -> Llama with all analyses, on Llama as it
+    is and tuned on the topic; the data; and what the runs printed, the last one a rerun."""
     folder = tmp_path_factory.mktemp("analyses")
     data = reviews(folder)
-    places = {"DATA": str(folder / "data"), "RESULTS": str(folder / "results")}
-    printed = []  # of each run of the line
+    chain = f"{tiny['bert']},{tiny['gpt2']}"
+    words = tiny["llama"], data, "--evals=2", "--batch_size=16", "--lr=3e-3"
+    environment = {
+        "DATA": str(folder / "data"),
+        "RESULTS": str(folder / "results"),
+        "PROMPT_FLAGS": "--max_tokens=20",
+        "GENERATIVE_FLAGS": "--block=32 --epochs=1",
+    }
+
+    def run(analysis, losses):
+        environment["LOSSES"] = losses
+        return [
+            *line_inside(folder, tiny["bert"], *words, **environment),
+            *line_inside(folder, analysis, chain, *words, script="analyses.sh", **environment),
+        ]
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(probe, "CACHE", folder / "cache")
-        for switches in (SWITCHES | {"GENERATIVE": "0"}, {"PROBE": "0", "PROMPT": "0", "LOSSES": "xent"}, {"GENERATIVE": "0"}):
-            printed.append(line_inside(folder, f"{tiny['bert']},{tiny['gpt2']}", tiny["llama"], data, "--evals=2", "--batch_size=16", "--lr=3e-3",
-                                       **SWITCHES | switches, **places))
+        printed = [
+            run("probe,prompt,chain", "xent conf"),
+            run("generative,chain", "xent"),
+            run("probe,prompt,chain", "xent conf"),
+        ]
     return folder / "results" / "reviews" / "seed0", folder / "data" / "reviews", printed
 
 

@@ -1,4 +1,5 @@
-"""Bad input: one line that says what, where and what to do, exit status not 0, no traceback, and earlier results untouched."""
+"""Bad input: one line that says what, where and what to do, exit status not 0, no traceback, and
+earlier results untouched."""
 
 import json
 import os
@@ -9,6 +10,11 @@ import sys
 
 import pytest
 from conftest import ROOT, inside, rows, write
+from spoiled import MODELS
+
+
+TASK = {"label_words": [" negative", " positive"]}
+THREE = {"label_words": [" no", " yes", " yes"]}
 
 
 @pytest.fixture(scope="module")
@@ -18,106 +24,128 @@ def world(tiny, tmp_path_factory):
     made = [{"id": f"r{i}", **row} for i, row in enumerate(rows(40))]
     write(folder / "train.jsonl", made)
     write(folder / "test.jsonl", made[:20])
-    write(folder / "labels.jsonl", [{"id": row["id"], "text": row["text"], "probs": [0.2, 0.8]} for row in made])
-    write(folder / "one-group.jsonl", [{"id": row["id"], "text": row["text"], "probs": [0.2, 0.8], "group": "a"} for row in made])
+
+    labels = [{"id": row["id"], "text": row["text"], "probs": [0.2, 0.8]} for row in made]
+    write(folder / "labels.jsonl", labels)
+    write(folder / "one-group.jsonl", [{**row, "group": "a"} for row in labels])
+
     weak = [{"id": row["id"], "label": row["label"], "probs": [0.2, 0.8]} for row in made[:20]]
     write(folder / "weak.jsonl", weak)
     write(folder / "other-label.jsonl", [weak[0], weak[1] | {"label": 0}, *weak[2:]])
-    (folder / "task.json").write_text('{"label_words": [" negative", " positive"]}')
+
+    (folder / "task.json").write_text(json.dumps(TASK))
+    (folder / "three.json").write_text(json.dumps(THREE))
     (folder / "empty").mkdir()
-    (folder / "three.json").write_text('{"label_words": [" no", " yes", " yes"]}')
     os.mkfifo(folder / "pipe")
-    for name in ("no-tokenizer", "no-weights", "no-config", "cut", "garbled", "images", "pickled", "code", "vocabulary", "no-padding"):
+    for name, spoil in MODELS.items():
         shutil.copytree(tiny["gpt2"], folder / name)
-    for file in ("no-tokenizer/tokenizer.json", "no-tokenizer/tokenizer_config.json", "no-weights/model.safetensors", "no-config/config.json"):
-        (folder / file).unlink()
-    weights = (folder / "cut" / "model.safetensors").read_bytes()
-    (folder / "cut" / "model.safetensors").write_bytes(weights[: len(weights) // 2])
-    (folder / "garbled" / "model.safetensors").write_bytes(b"\xff" * 100)
-    (folder / "images" / "config.json").write_text('{"model_type": "vit", "architectures": ["ViTForImageClassification"]}')
-    (folder / "pickled" / "model.safetensors").rename(folder / "pickled" / "pytorch_model.bin")
-    config = json.loads((folder / "code" / "config.json").read_text())
-    (folder / "code" / "config.json").write_text(json.dumps(config | {"model_type": "own", "auto_map": {"AutoConfig": "own.Own"}}))
-    tokenizer = json.loads((folder / "vocabulary" / "tokenizer.json").read_text())
-    tokenizer["model"]["vocab"] |= {f"word{i}": len(tokenizer["model"]["vocab"]) + i for i in range(9)}
-    (folder / "vocabulary" / "tokenizer.json").write_text(json.dumps(tokenizer))
-    names = json.loads((folder / "no-padding" / "tokenizer_config.json").read_text())
-    del names["eos_token"]
-    (folder / "no-padding" / "tokenizer_config.json").write_text(json.dumps(names))
+        spoil(folder / name)
     return folder
+
+
+def spell(flags, world, out):
+    return [f"--{flag}={value}".format(w=world, out=out) for flag, value in flags.items()]
 
 
 def refused(world, out, name, flags):
     """The line with which a command ends; with it no file has changed, and none is new."""
     before = {path: path.stat().st_mtime_ns for path in world.rglob("*")}
-    status, _, message = inside(f"{name}.py", *(f"--{flag}={value}".format(w=world, out=out) for flag, value in flags.items()), ok=False)
-    assert status != 0 and message.startswith(f"{name}.py: ") and message.count("\n") == 1 and "Traceback" not in message and len(message) < 700
-    assert {path: path.stat().st_mtime_ns for path in world.rglob("*")} == before and not out.exists()
+    status, _, message = inside(f"{name}.py", *spell(flags, world, out), ok=False)
+    assert status != 0 and message.startswith(f"{name}.py: ") and len(message) < 700
+    assert message.count("\n") == 1 and "Traceback" not in message
+    assert {path: path.stat().st_mtime_ns for path in world.rglob("*")} == before
+    assert not out.exists()
     return message
 
 
-GOOD = {"train_weak": {"model": "{w}/empty", "train": "{w}/train.jsonl", "test": "{w}/test.jsonl", "out": "{out}"},
-        "train_strong": {"model": "{w}/empty", "labels": "{w}/labels.jsonl", "test": "{w}/test.jsonl", "out": "{out}"},
-        "label_weak": {"model": "{w}/empty", "data": "{w}/train.jsonl", "out": "{out}"},
-        "train_generative": {"model": "{w}/empty", "data": "{w}/train.jsonl", "out": "{out}"},
-        "prompt_strong": {"model": "{w}/empty", "labels": "{w}/labels.jsonl", "test": "{w}/test.jsonl", "task": "{w}/task.json", "out": "{out}"},
-        "evaluate_pgr": {"weak": "{w}/weak.jsonl", "ceiling": "{w}/weak.jsonl", "students": "{w}/weak.jsonl", "out": "{out}"},
-        "prepare_data": {"task": "{w}/train.jsonl", "out": "{out}"}}
+MODEL, DATA, TEST = "{w}/empty", "{w}/train.jsonl", "{w}/test.jsonl"
+LABELS, PREDICTIONS = "{w}/labels.jsonl", "{w}/weak.jsonl"
+GOOD = {
+    "train_weak": {"model": MODEL, "train": DATA, "test": TEST, "out": "{out}"},
+    "train_strong": {"model": MODEL, "labels": LABELS, "test": TEST, "out": "{out}"},
+    "label_weak": {"model": MODEL, "data": DATA, "out": "{out}"},
+    "train_generative": {"model": MODEL, "data": DATA, "out": "{out}"},
+    "prompt_strong": {"model": MODEL, "labels": LABELS, "test": TEST, "task": "{w}/task.json",
+                      "out": "{out}"},
+    "evaluate_pgr": {"weak": PREDICTIONS, "ceiling": PREDICTIONS, "students": PREDICTIONS,
+                     "out": "{out}"},
+    "prepare_data": {"task": DATA, "out": "{out}"},
+}
 
-
-LINE = {"train_weak": '{"id": "a", "text": "b", "label": 1}', "train_strong": '{"id": "a", "text": "b", "probs": [0.5, 0.5]}',
-        "evaluate_pgr": '{"id": "r0", "label": 0, "probs": [0.5, 0.5]}'}
+# a good line of the file that a flag of these names
+LINE = {
+    "train_weak": '{"id": "a", "text": "b", "label": 1}',
+    "train_strong": '{"id": "a", "text": "b", "probs": [0.5, 0.5]}',
+    "evaluate_pgr": '{"id": "r0", "label": 0, "probs": [0.5, 0.5]}',
+}
 FILE = {"train_weak": "train", "train_strong": "labels", "evaluate_pgr": "weak"}
 
 
 @pytest.mark.parametrize("name, second, complaint", [
     ("train_weak", b'{"id": "x", "text": "t", "label": 1', ":2: not a line of JSON in UTF-8"),
     ("train_weak", b"not json", ":2: not a line of JSON in UTF-8"),
-    ("train_weak", b'{"id": "x", "text": "caf\xe9", "label": 1}', ":2: not a line of JSON in UTF-8"),
+    ("train_weak", b'{"id": "x", "text": "caf\xe9", "label": 1}',
+     ":2: not a line of JSON in UTF-8"),
     ("train_weak", b"\x00\x01\x02", ":2: not a line of JSON in UTF-8"),
     ("train_weak", b"[" * 100_000, ":2: not a line of JSON in UTF-8"),
     ("train_weak", b'["x", "t", 1]', ":2: a JSON object is needed"),
     ("train_weak", b'"x"', ":2: a JSON object is needed"),
     ("train_weak", b"null", ":2: a JSON object is needed"),
     ("train_weak", b"{}", ":2: id is missing; the line has nothing"),
-    ("train_weak", b'{"id": "x", "label": 1}', ":2: text or choices is missing; the line has id, label"),
+    ("train_weak", b'{"id": "x", "label": 1}',
+     ":2: text or choices is missing; the line has id, label"),
     ("train_weak", b'{"id": "x", "text": "t"}', ":2: label is missing"),
     ("train_weak", b'{"text": "t", "label": 1}', ":2: id is missing"),
-    ("train_weak", b'{"id": null, "text": "t", "label": 1}', ":2: id must be a text or a whole number, in UTF-8, not null"),
+    ("train_weak", b'{"id": null, "text": "t", "label": 1}',
+     ":2: id must be a text or a whole number, in UTF-8, not null"),
     ("train_weak", b'{"id": true, "text": "t", "label": 1}', ":2: id must be"),
     ("train_weak", b'{"id": "", "text": "t", "label": 1}', ":2: id must be"),
-    ("train_weak", b'{"id": "\\udcb2", "text": "t", "label": 1}', ":2: id must be a text or a whole number, in UTF-8"),
-    ("train_weak", b'{"id": "x", "text": "t", "label": 1, "label": 0}', ':2: "label" is there twice'),
-    ("train_weak", b'{"id": "x", "text": "", "label": 1}', ":2: text must be a text that is not empty"),
-    ("train_weak", b'{"id": "x", "text": " \\n", "label": 1}', ":2: text must be a text that is not empty"),
+    ("train_weak", b'{"id": "\\udcb2", "text": "t", "label": 1}',
+     ":2: id must be a text or a whole number, in UTF-8"),
+    ("train_weak", b'{"id": "x", "text": "t", "label": 1, "label": 0}',
+     ':2: "label" is there twice'),
+    ("train_weak", b'{"id": "x", "text": "", "label": 1}',
+     ":2: text must be a text that is not empty"),
+    ("train_weak", b'{"id": "x", "text": " \\n", "label": 1}',
+     ":2: text must be a text that is not empty"),
     ("train_weak", b'{"id": "x", "text": 5, "label": 1}', ":2: text must be a text"),
     ("train_weak", b'{"id": "x", "text": "\\ud800", "label": 1}', ":2: text must be a text"),
     ("train_weak", b'{"id": "x", "text": "t", "label": 2}', ":2: label must be 0 or 1, not 2"),
     ("train_weak", b'{"id": "x", "text": "t", "label": "1"}', ':2: label must be 0 or 1, not "1"'),
-    ("train_weak", b'{"id": "x", "text": "t", "label": true}', ":2: label must be 0 or 1, not true"),
+    ("train_weak", b'{"id": "x", "text": "t", "label": true}',
+     ":2: label must be 0 or 1, not true"),
     ("train_weak", b'{"id": "x", "text": "t", "label": 0.5}', ":2: label must be 0 or 1, not 0.5"),
-    ("train_weak", b'{"id": "x", "text": "t", "label": null}', ":2: label must be 0 or 1, not null"),
+    ("train_weak", b'{"id": "x", "text": "t", "label": null}',
+     ":2: label must be 0 or 1, not null"),
     ("train_weak", b'{"id": "a", "text": "t", "label": 1}', ":2: id a stands on line 1 already"),
-    ("train_weak", b'{"id": "x", "choices": ["t", "u"], "label": 1}', "some lines have choices where others have a text"),
-    ("train_weak", b'{"id": "x", "text": "t", "choices": ["t", "u"], "label": 1}', ":2: text and choices exclude each other"),
+    ("train_weak", b'{"id": "x", "choices": ["t", "u"], "label": 1}',
+     "some lines have choices where others have a text"),
+    ("train_weak", b'{"id": "x", "text": "t", "choices": ["t", "u"], "label": 1}',
+     ":2: text and choices exclude each other"),
     ("train_weak", b'{"id": "x", "choices": ["t"], "label": 1}', ":2: choices must be two texts"),
-    ("train_weak", b'{"id": "x", "choices": ["t", ""], "label": 1}', ":2: choices must be two texts"),
-    ("train_weak", b'{"id": "x", "text": "t", "label": 1}', "all labels are 1; examples of both classes are needed"),
-    ("train_strong", b'{"id": "x", "text": "t", "probs": [-0.1, 1.1]}', ":2: probs must be two probabilities that sum to 1"),
+    ("train_weak", b'{"id": "x", "choices": ["t", ""], "label": 1}',
+     ":2: choices must be two texts"),
+    ("train_weak", b'{"id": "x", "text": "t", "label": 1}',
+     "all labels are 1; examples of both classes are needed"),
+    ("train_strong", b'{"id": "x", "text": "t", "probs": [-0.1, 1.1]}',
+     ":2: probs must be two probabilities that sum to 1"),
     ("train_strong", b'{"id": "x", "text": "t", "probs": [0.9, 0.9]}', ":2: probs must be"),
     ("train_strong", b'{"id": "x", "text": "t", "probs": [0.2, 0.7]}', ":2: probs must be"),
     ("train_strong", b'{"id": "x", "text": "t", "probs": [NaN, NaN]}', ":2: probs must be"),
-    ("train_strong", b'{"id": "x", "text": "t", "probs": [-Infinity, Infinity]}', ":2: probs must be"),
+    ("train_strong", b'{"id": "x", "text": "t", "probs": [-Infinity, Infinity]}',
+     ":2: probs must be"),
     ("train_strong", b'{"id": "x", "text": "t", "probs": [0.2, 0.3, 0.5]}', ":2: probs must be"),
     ("train_strong", b'{"id": "x", "text": "t", "probs": [1]}', ":2: probs must be"),
     ("train_strong", b'{"id": "x", "text": "t", "probs": ["0.5", "0.5"]}', ":2: probs must be"),
     ("train_strong", b'{"id": "x", "text": "t", "probs": 0.5}', ":2: probs must be"),
     ("train_strong", b'{"id": "x", "text": "t", "probs": [true, false]}', ":2: probs must be"),
     ("train_strong", b'{"id": "x", "text": "t", "probs": null}', ":2: probs must be"),
-    ("train_strong", b'{"id": "x", "text": "t", "label": 1}', "soft labels and ground truth do not mix"),
+    ("train_strong", b'{"id": "x", "text": "t", "label": 1}',
+     "soft labels and ground truth do not mix"),
     ("evaluate_pgr", b'{"id": "r1", "label": 1}', ":2: probs is missing"),
     ("evaluate_pgr", b'{"id": "r1", "label": 1, "probs": [0.1, 0.8]}', ":2: probs must be"),
-    ("evaluate_pgr", b'{"id": "other", "label": 1, "probs": [0.1, 0.9]}', "do not hold the same ids"),
+    ("evaluate_pgr", b'{"id": "other", "label": 1, "probs": [0.1, 0.9]}',
+     "do not hold the same ids"),
 ])
 def test_a_line(world, tmp_path, name, second, complaint):
     path = tmp_path / "file.jsonl"
@@ -137,14 +165,17 @@ def test_a_line(world, tmp_path, name, second, complaint):
     ("train_weak", {"task": "{w}/three.json"}, "must be two different texts"),
     ("train_weak", {"train": "{w}/pipe"}, "a file is needed, not a pipe"),
     ("train_strong", {"weak": "{w}/labels.jsonl", "evals": 2}, "does not hold the ids of"),
-    ("train_strong", {"labels": "{w}/one-group.jsonl", "evals": 2}, "would hold 40 of 40 labels out"),
+    ("train_strong", {"labels": "{w}/one-group.jsonl", "evals": 2},
+     "would hold 40 of 40 labels out"),
     ("label_weak", {"data": "{w}/none.jsonl"}, "cannot read {w}/none.jsonl"),
     ("train_generative", {"data": "{w}/weak.jsonl"}, "weak.jsonl:1: text or choices is missing"),
     ("prompt_strong", {"task": "{w}/train.jsonl"}, "not a task.json"),
     ("evaluate_pgr", {"weak": "{w}/none.jsonl"}, "cannot read {w}/none.jsonl"),
     ("evaluate_pgr", {"weak": "{w}/other-label.jsonl"}, "disagree about the label of r1"),
-    ("evaluate_pgr", {"students": ""}, "give a results folder, or --weak, --ceiling, --students and --out"),
-    ("evaluate_pgr", {"results": "{w}/empty"}, "no student found with its weak supervisor and ceiling"),
+    ("evaluate_pgr", {"students": ""},
+     "give a results folder, or --weak, --ceiling, --students and --out"),
+    ("evaluate_pgr", {"results": "{w}/empty"},
+     "no student found with its weak supervisor and ceiling"),
     ("prepare_data", {"task": "scic"}, "unknown task scic; did you mean sciq?"),
     ("prepare_data", {"task": "{w}/none.csv"}, "none.csv"),
     # models
@@ -178,48 +209,63 @@ def test_a_line(world, tmp_path, name, second, complaint):
     ("train_weak", {"head": "hydra"}, "there is no head 'hydra'"),
     ("train_weak", {"nonsense": "1"}, "unknown flag --nonsense"),
     ("train_weak", {"linear_probe": "maybe"}, "--linear_probe=maybe: true or false is needed"),
-    ("train_strong", {"loss": "crossentropy"}, "unknown loss crossentropy; losses.py has xent, conf, bootstrap, "),
-    ("train_strong", {"loss": "conf:temperature=2"}, "conf has no parameter temperature; it has alpha, warmup"),
+    ("train_strong", {"loss": "crossentropy"},
+     "unknown loss crossentropy; losses.py has xent, conf, bootstrap, "),
+    ("train_strong", {"loss": "conf:temperature=2"},
+     "conf has no parameter temperature; it has alpha, warmup"),
     ("train_strong", {"loss": "conf:alpha=high"}, "alpha=high should read like alpha=0.75"),
     ("train_strong", {"loss": ""}, "unknown loss"),
     ("train_strong", {"keep": "worst"}, "--keep=worst: last or best is needed"),
     ("train_strong", {"keep": "best"}, "--keep=best: last or best is needed, best with --evals"),
     ("train_strong", {"fsdp": "true"}, "--fsdp spreads a model over several processes"),
     ("train_generative", {"block": "1"}, "--block=1: 2 or more is needed"),
-    ("prepare_data", {"choices": "text,text"}, "--choices=text,text: two different columns are needed"),
+    ("prepare_data", {"choices": "text,text"},
+     "--choices=text,text: two different columns are needed"),
     ("prepare_data", {"max_train": "-5"}, "--max_train=-5: 2 or more is needed"),
     # places
-    ("train_weak", {"out": "{w}/train.jsonl"}, "cannot write into {w}/train.jsonl: File exists; another --out is needed"),
-    ("train_weak", {"out": "{w}/train.jsonl/x"}, "cannot write into {w}/train.jsonl/x: Not a directory"),
+    ("train_weak", {"out": "{w}/train.jsonl"},
+     "cannot write into {w}/train.jsonl: File exists; another --out is needed"),
+    ("train_weak", {"out": "{w}/train.jsonl/x"},
+     "cannot write into {w}/train.jsonl/x: Not a directory"),
     ("train_weak", {"out": "/proc/x"}, "cannot write into /proc/x"),
-    ("train_strong", {"out": "{w}"}, "--labels={w}/labels.jsonl would be replaced by what is written into --out={w}"),
+    ("train_strong", {"out": "{w}"},
+     "--labels={w}/labels.jsonl would be replaced by what is written into --out={w}"),
     ("evaluate_pgr", {"out": "/proc/x"}, "cannot write into /proc/x"),
     ("prepare_data", {"out": "{w}/train.jsonl"}, "must not be written over"),
 ])
 def test_a_flag_a_file_or_a_model(world, tiny, tmp_path, name, flags, complaint):
-    good = GOOD[name] | ({"model": tiny["gpt2"]} if {"head", "fsdp"} & flags.keys() else {})
+    good = GOOD[name]
+    if {"head", "fsdp"} & flags.keys():
+        good = good | {"model": tiny["gpt2"]}
     message = refused(world, tmp_path / "out", name, good | flags)
     assert complaint.format(w=world) in message
 
 
 def test_a_full_disk(world, tiny, tmp_path, capfd):
     """In place of a full disk: no file may grow beyond 30 kB, which the model does."""
-    write(tmp_path / "out" / "run.json", [{"earlier": "run"}])
-    flags = GOOD["train_weak"] | {"model": tiny["gpt2"], "save_minutes": 0, "out": str(tmp_path / "out")}
+    out = tmp_path / "out"
+    write(out / "run.json", [{"earlier": "run"}])
+    flags = GOOD["train_weak"] | {"model": tiny["gpt2"], "save_minutes": 0}
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, limits[1]))
     try:
-        _, _, error = inside("train_weak.py", *(f"--{key}={value}".format(w=world) for key, value in flags.items()), ok=False)
+        _, _, error = inside("train_weak.py", *spell(flags, world, out), ok=False)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert "partial.model" in error and "File too large" in error and "Make room and run it again" in error and error.count("\n") == 1
-    notices = [notice for notice in capfd.readouterr().err.splitlines() if notice.strip()]
-    assert all("the state of training could not be saved, it goes on without" in notice or "train:" in notice for notice in notices), notices
-    assert (tmp_path / "out" / "run.json").read_text() == '{"earlier": "run"}\n'
+
+    assert "partial.model" in error and "File too large" in error
+    assert "Make room and run it again" in error and error.count("\n") == 1
+    for notice in capfd.readouterr().err.splitlines():
+        unsaved = "the state of training could not be saved, it goes on without" in notice
+        assert unsaved or "train:" in notice or not notice.strip(), notice
+    assert (out / "run.json").read_text() == '{"earlier": "run"}\n'
 
 
-@pytest.mark.parametrize("command", ["prepare_data.py --list | true", "train_strong.py --help | true",
-                                     "train_strong.py --help | head -1"])
+@pytest.mark.parametrize("command", [
+    "prepare_data.py --list | true",
+    "train_strong.py --help | true",
+    "train_strong.py --help | head -1",
+])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_who_reads_the_output_may_stop_reading(command, unbuffered):
     done = subprocess.run(f"{sys.executable} {ROOT}/{command}", shell=True, capture_output=True,

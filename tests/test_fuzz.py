@@ -66,7 +66,7 @@ def test_any_table_is_data_or_one_line_of_complaint(file):
         try:
             prepare_data.main(str(path), str(Path(folder) / "out"))
         except SystemExit as error:
-            stage.lock.give()
+            stage.lock.release()
             assert "mine" in str(error) and len(str(error).splitlines()) == 1 and not (Path(folder) / "out").exists()
         else:
             assert records.read_jsonl(Path(folder) / "out" / "test.jsonl", "id", "text", "label")
@@ -87,7 +87,7 @@ def test_any_prediction_file_gives_a_report_or_one_line_of_complaint(content):
         try:
             evaluate_pgr.main(weak=str(path), ceiling=str(path), students=str(path), out=str(Path(folder) / "out"))
         except SystemExit as error:
-            stage.lock.give()
+            stage.lock.release()
             assert str(path) in str(error) and len(str(error).splitlines()) == 1 and not (Path(folder) / "out").exists()
         else:
             assert json.loads((Path(folder) / "out" / "report.json").read_text())["students"][0]["pgr"] is None

@@ -1,8 +1,10 @@
-"""Which code decides a result: a rerun waits for what an edit changed and for nothing else. Reads sources, imports nothing.
+"""Which code decides a result: a rerun waits for what an edit changed and for nothing else.
 
-    python -m w2s.source conf:alpha=0.75         # refuses what losses.py does not have, before anything is trained
-    code_of("train_weak.py", "w2s/classifier.py")    # their code without comments, docstrings and layout
-    loss_source("conf")                          # of losses.py that loss, with what it calls
+Reads sources, imports nothing of them.
+
+    python -m w2s.source conf:alpha=0.75             # refuses what losses.py does not have
+    code_of("train_weak.py", "w2s/classifier.py")    # without comments, docstrings and layout
+    loss_source("conf")                              # of losses.py that loss, with what it calls
 """
 
 import ast
@@ -15,18 +17,27 @@ from pathlib import Path
 from w2s.records import refuse
 
 HERE = Path(__file__).resolve().parent.parent
-FOUND = {file: file.read_text() for file in [*HERE.glob("*.py"), *HERE.glob("w2s/*.py")]}  # as this process found them, just before it loads them
 
+# the sources as this process found them, just before it loads them
+FOUND = {file: file.read_text() for file in [*HERE.glob("*.py"), *HERE.glob("w2s/*.py")]}
+
+
+# ------------------------------------------------------------------------------------- whole files
 
 def check_loaded():
-    """Refuses where a file was edited after this process had loaded it: the old code would run, and the new would be recorded."""
+    """Refuses where a file was edited after this process had loaded it, as in a notebook: the old
+    code would run, and the new would be recorded."""
     for file, found in FOUND.items():
         now = file.read_text()
-        name = file.stem if file.parent == HERE else f"w2s.{file.stem}"
-        if name not in sys.modules:
+        if now == found:
+            continue
+
+        module = file.stem if file.parent == HERE else f"w2s.{file.stem}"
+        if module not in sys.modules:
             FOUND[file] = now
-        elif now != found and _code(file.name, now) != _code(file.name, found):
-            refuse(f"{file.name} was edited after this process had loaded it; start it again (in a notebook: restart the kernel)")
+        elif _code(file.name, now) != _code(file.name, found):
+            refuse(f"{file.name} was edited after this process had loaded it; "
+                   "start it again (in a notebook: restart the kernel)")
 
 
 def code_of(*files):
@@ -47,51 +58,78 @@ def _parse(file, text):
 
 
 def code(tree):
+    """The code of a syntax tree, without docstrings."""
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node):
+        documented = isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef))
+        if documented and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(tree)
 
 
+# ---------------------------------------------------------------------------------------- one loss
+
 def parse_loss(spec):
-    """"conf:alpha=0.75,warmup=0.1" -> "conf", {"alpha": 0.75, "warmup": 0.1}; checked against losses.py."""
+    """"conf:alpha=0.75,warmup=0.1" -> "conf", {"alpha": 0.75, "warmup": 0.1}, checked against
+    losses.py."""
     name, _, rest = spec.partition(":")
-    loss = ast.parse(loss_source(name)).body[0]  # the loss itself, if it is an ordinary function
-    known = [arg.arg for arg in loss.args.args[3:] + loss.args.kwonlyargs] if isinstance(loss, ast.FunctionDef) else None
-    if known is not None and not loss.args.vararg and len(loss.args.args) - len(loss.args.defaults) < 3:
-        refuse(f"losses.py: {name} must take logits, weak_probs, step_frac and then its own parameters")
+    known = _own_parameters(name)
     parameters = {}
     for part in filter(None, rest.split(",")):
-        key, _, value = part.partition("=")
+        key, _, text = part.partition("=")
         try:
-            parameters[key] = json.loads(value.lower())
+            value = json.loads(text.lower())
         except ValueError:
-            parameters[key] = None
-        if type(parameters[key]) not in (int, float, bool):
+            value = None
+        if type(value) not in (int, float, bool):
             refuse(f"--loss={spec}: {part} should read like alpha=0.75")
         if known is not None and key not in known:
-            refuse(f"--loss={spec}: {name} has no parameter {key}; it has {', '.join(known) or 'none'}")
+            there = ", ".join(known) or "none"
+            refuse(f"--loss={spec}: {name} has no parameter {key}; it has {there}")
+        parameters[key] = value
     return name, parameters
 
 
+def _own_parameters(name):
+    """What a loss takes after logits, weak_probs and step_frac; None if it is no plain function."""
+    loss = ast.parse(loss_source(name)).body[0]
+    if not isinstance(loss, ast.FunctionDef):
+        return None
+
+    given = len(loss.args.args) - len(loss.args.defaults)
+    if given < 3 and not loss.args.vararg:
+        refuse(f"losses.py: {name} must take logits, weak_probs, step_frac "
+               "and then its own parameters")
+    return [arg.arg for arg in loss.args.args[3:] + loss.args.kwonlyargs]
+
+
 def loss_source(name):
-    """The code of LOSSES[name] in losses.py and of everything there that it uses. Does not import torch."""
+    """The code of LOSSES[name] in losses.py and of everything there that it uses."""
     top = _statements(_parse("losses.py", (HERE / "losses.py").read_text()))
-    table = getattr(top.get("LOSSES", [None])[-1], "value", None)
-    if not isinstance(table, ast.Dict) or not all(isinstance(key, ast.Constant) for key in table.keys):
-        refuse('losses.py: LOSSES must be a plain dict, LOSSES = {"xent": xent, ...}')
-    losses = {key.value: value for key, value in zip(table.keys, table.values)}
+    losses = _table(top)
     if name not in losses:
         near = difflib.get_close_matches(name, losses, 1)
-        hint = f'. It defines {name}: add "{name}": {name} to LOSSES' if name in top else f"; did you mean {near[0]}?" if near else ""
+        hint = f"; did you mean {near[0]}?" if near else ""
+        if name in top:
+            hint = f'. It defines {name}: add "{name}": {name} to LOSSES'
         refuse(f"unknown loss {name}; losses.py has {', '.join(losses)}{hint}")
+
     todo, used = [losses[name]], []
     while todo:
         node = todo.pop()
-        used += [] if isinstance(node, ast.Name) else [node]
-        for called in sorted({n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & top.keys()):
+        if not isinstance(node, ast.Name):
+            used.append(node)
+        for called in sorted(_names(node, ast.expr_context) & top.keys()):
             todo += [statement for statement in top[called] if statement not in used + todo]
     return "\n\n".join(code(node) for node in used)
+
+
+def _table(top):
+    """{name: its expression} of the dict LOSSES"""
+    table = getattr(top.get("LOSSES", [None])[-1], "value", None)
+    plain = isinstance(table, ast.Dict) and all(isinstance(k, ast.Constant) for k in table.keys)
+    if not plain:
+        refuse('losses.py: LOSSES must be a plain dict, LOSSES = {"xent": xent, ...}')
+    return {key.value: value for key, value in zip(table.keys, table.values)}
 
 
 def _statements(tree):
@@ -103,10 +141,16 @@ def _statements(tree):
         elif hasattr(node, "names"):  # import
             bound = [alias.asname or alias.name.split(".")[0] for alias in node.names]
         else:
-            bound = [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+            bound = _names(node, ast.Store)
         for name in bound:
             top.setdefault(name, []).append(node)
     return top
+
+
+def _names(tree, context):
+    """The names that occur in a tree; context ast.Store: those that it binds."""
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    return {node.id for node in found if isinstance(node.ctx, context)}
 
 
 if __name__ == "__main__":

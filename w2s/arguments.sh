@@ -1,0 +1,86 @@
+# Sourced by run_all.sh and analyses.sh: their words and environment variables, and how they run
+# a stage. `bash run_all.sh --help` explains all of them.
+
+SEEDS=${SEEDS:-0} LOSSES=${LOSSES:-xent conf} LAUNCH=${LAUNCH:-python}
+
+refuse() {  # MESSAGE
+  echo "$(basename "$0"): $1" >&2
+  exit 1
+}
+
+run() {  # COMMAND: says which stage comes and where it writes, then runs it
+  local word last=${*: -1}
+  for word in "$@"; do
+    case $word in *.py) break ;; esac
+  done
+  echo
+  echo "== $(basename "$word" .py) -> ${last#--out=}"
+  "$@"
+}
+
+read_arguments() {  # WEAK STRONG TASK [--flag=value ...]
+  local names=() weak_recipe= strong_recipe=
+
+  # whose flag it is; both: of supervisor and student
+  prepare_flags=() both=() strong_only=() prompt_flags=() generative_flags=()
+  for word in "$@"; do
+    case $word in
+      --help | -h)
+        sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "$0"
+        exit ;;
+      --seed=* | --seeds=* | --losses=* | --results=* | --data=* | --out=* | --train=* | \
+      --test=* | --task=* | --model=* | --labels=* | --loss=* | --weak=*)
+        refuse "${word%%=*} is set for each stage here; \
+before bash stand SEEDS=, LOSSES=, RESULTS=, DATA=" ;;
+      --max_train=* | --max_test=* | --text=* | --label=* | --choices=* | --group=* | --config=*)
+        prepare_flags+=("$word") ;;
+      --evals=* | --keep=* | --save_model*)
+        strong_only+=("$word") ;;
+      --max_tokens=* | --fsdp*)
+        both+=("$word") prompt_flags+=("$word") ;;
+      --microbatch=* | --checkpointing* | --save_minutes=*)
+        both+=("$word") generative_flags+=("$word") ;;
+      --*)
+        both+=("$word") ;;
+      *)
+        names+=("$word") ;;
+    esac
+  done
+
+  # the demo, with the sizes and the recipe chosen for it
+  if [ ${#names[@]} = 0 ]; then
+    local cache=${XDG_CACHE_HOME:-$HOME/.cache}/weak-to-strong
+    python "$here/demo/get_models.py" "$cache"
+    names=("$cache/all-MiniLM-L6-v2" "$cache/SmolLM2-135M" "$here/demo/films.jsonl")
+    prepare_flags=(--max_train=600 --max_test=1000 "${prepare_flags[@]}")
+    weak_recipe=--epochs=4 strong_recipe=--epochs=1
+  fi
+  if [ ${#names[@]} != 3 ]; then
+    refuse "three names are needed, WEAK STRONG TASK, or none for the demo; \
+flags are written --flag=value"
+  fi
+
+  # what results are called
+  weak_model=${names[0]} strong_model=${names[1]} task=${names[2]}
+  weak=$(basename "$weak_model") strong=$(basename "$strong_model") name=$(basename "$task")
+  for ending in jsonl csv tsv parquet; do
+    name=${name%.$ending}
+  done
+  case $name in
+    "" | . | ..) refuse "$task gives the results no name; a task or a file is needed" ;;
+  esac
+  data=${DATA:-data}/$name results=${RESULTS:-results}/$name
+
+  # of a flag that is there twice the last one counts
+  test_files=(--test="$data/test.jsonl" --task="$data/task.json")
+  weak_flags=("${test_files[@]}" $weak_recipe "${both[@]}" $WEAK_FLAGS)
+  strong_flags=("${test_files[@]}" $strong_recipe "${both[@]}" $STRONG_FLAGS "${strong_only[@]}")
+
+  # a slip is found before anything is trained
+  PYTHONPATH=$here python -m w2s.source $LOSSES
+  for seed in $SEEDS; do
+    case $seed in
+      *[!0-9]* | 0?*) refuse "SEEDS=\"$SEEDS\": whole numbers are needed, such as 0 1 2" ;;
+    esac
+  done
+}

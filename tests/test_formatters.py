@@ -8,8 +8,7 @@ import re
 import pytest
 from task_rows import make
 
-import prepare_data
-from w2s import readers, tasks
+from w2s import readers, splits, tasks
 
 CHOICES = {"anthropic_hh", "ethics_utilitarianism", "piqa"}
 
@@ -30,9 +29,9 @@ def bag_of_words(train, test):
 @functools.cache
 def balanced(name):
     """[(what is shown as the answer, or as the second choice, its label)], half of each class."""
-    made, _ = prepare_data.by_group(formatted(name, make(name, 6000)), [])
-    kept = prepare_data.one_per_question(made, 0)
-    chosen = {row["id"] for row in prepare_data.sample(kept, 6000, 0)}
+    made, _ = splits.by_group(formatted(name, make(name, 6000)), [])
+    kept = splits.one_per_question(made, 0)
+    chosen = {row["id"] for row in splits.sample(kept, 6000, 0)}
     rows = [row for row in made if row["id"] in chosen]
     assert len(rows) > 1000 and 2 * sum(row["label"] for row in rows) == len(rows)
     return [(row.get("candidate") or row["choices"][1], row["label"]) for row in rows]
@@ -128,7 +127,7 @@ def test_rows_without_content_are_of_no_use():
 ])
 def test_families_of_ethics_justice(one, other, related):
     rows = [format_one("ethics_justice", {"scenario": text, "label": 1}) for text in (one, other)]
-    kept, _ = prepare_data.by_group(rows, [])
+    kept, _ = splits.by_group(rows, [])
     assert (len({row["group"] for row in kept}) == 1) == related
 
 
@@ -139,7 +138,7 @@ def test_families_of_ethics_utilitarianism_share_a_first_sentence():
                                   (f"{first}I sang.", f"{first}I fell."),
                                   ("I lost my keys at home! Once.", "It rained. All day."),
                                   ("It rained. An hour.", "We had a long walk, it hailed."))]
-    kept, _ = prepare_data.by_group(rows, [])
+    kept, _ = splits.by_group(rows, [])
     groups = [row["group"] for row in kept]
     assert groups[0] == groups[1] == groups[2] != groups[3]  # "It rained." is no family
 
@@ -152,9 +151,9 @@ def test_a_wrong_trait_is_one_that_other_texts_have():
         wrong = {"kind", "brave", "odd", "rare"} - {true}
         rows += [{"text": f"text {n} {trait}", "question": f"q{n}", "stratum": trait,
                   "label": int(trait == true), "id": f"{n} {trait}"} for trait in sorted({true, *wrong})]
-    kept = prepare_data.one_per_question(rows, 0)
+    kept = splits.one_per_question(rows, 0)
     assert {row["stratum"] for row in kept} == {"kind", "brave"}
-    assert len(prepare_data.sample(kept, 600, 0)) > 500
+    assert len(splits.sample(kept, 600, 0)) > 500
 
 
 def test_what_is_shown_is_tidy():

@@ -10,7 +10,7 @@ import pytest
 from conftest import disjoint, inside, read, read_splits, rows, write
 
 import prepare_data
-from w2s import readers
+from w2s import readers, splits
 
 def prepare(task, out, *flags, ok=True):
     output = inside("prepare_data.py", task, f"--out={out}", *flags, ok=ok)
@@ -198,16 +198,16 @@ def test_what_is_wrong_with_a_table_is_one_line(tmp_path, change, flags, complai
 
 def test_pairs_that_contradict_each_other_are_left_out():
     pair = lambda label, *choices: {"choices": list(choices), "label": label, "keys": ["k"]}
-    kept, _ = prepare_data.by_group([pair(0, "a", "b"), pair(0, "b", "a"), pair(1, "c", "d"), pair(0, "d", "c")], [])
+    kept, _ = splits.by_group([pair(0, "a", "b"), pair(0, "b", "a"), pair(1, "c", "d"), pair(0, "d", "c")], [])
     assert [row["choices"] for row in kept] == [["c", "d"]]  # d is right in both of its rows
-    kept, _ = prepare_data.by_group([pair(0, "a  x", "b"), pair(0, "a x", "b")], [])
+    kept, _ = splits.by_group([pair(0, "a  x", "b"), pair(0, "a x", "b")], [])
     assert len(kept) == 1  # they agree
 
 
 def test_groups_are_joined_over_any_shared_key_and_kept_out_of_the_test_split():
     row = lambda text, *keys: {"text": text, "label": 0, "keys": [*keys]}
     train = [row("1", "a", "p"), row("2", "b", "p"), row("3", "b", "q"), row("4", "c", ""), row("5", "d", "t")]
-    train, test = prepare_data.by_group(train, [row("6", "e", "t")])
+    train, test = splits.by_group(train, [row("6", "e", "t")])
     groups = {r["text"]: r["group"] for r in train}
     assert groups["1"] == groups["2"] == groups["3"] != groups["4"]
     assert set(groups) == {"1", "2", "3", "4"} and len(test) == 1  # 5 shares its passage with a test row

@@ -12,8 +12,7 @@ from conftest import ROOT, disjoint, inside, read, read_splits
 from loopback import Hub
 from task_rows import make
 
-import prepare_data
-from w2s import readers, tasks
+from w2s import readers, splits, tasks
 
 CHOICES = {"anthropic_hh", "ethics_utilitarianism", "piqa"}
 
@@ -118,25 +117,25 @@ def test_kinds_take_equal_parts_and_strata_are_balanced_at_every_size():
     rows = [{"text": f"{label}{kind}{i}", "id": f"{label}{kind}{i}", "label": label, "kind": kind}
             for label, kind, n in ((1, "entailed", 90), (0, "neutral", 80), (0, "contradicted", 40)) for i in range(n)]
     for most, expected in ((1000, (40, 40, 80)), (40, (10, 10, 20))):
-        found = collections.Counter(row["id"].strip("0123456789") for row in prepare_data.sample(rows, most, 0))
+        found = collections.Counter(row["id"].strip("0123456789") for row in splits.sample(rows, most, 0))
         assert (found["neutral"], found["contradicted"], found["entailed"]) == expected
     rows = [{"text": f"{label}{stratum}{i}", "id": f"{label}.{stratum}.{i}", "label": label, "stratum": stratum}
             for label, stratum, n in ((0, "a", 50), (1, "a", 9), (0, "b", 20), (1, "b", 40)) for i in range(n)]
     for most, size in ((1000, 58), (20, 20)):
-        found = collections.Counter(row["id"].rsplit(".", 1)[0] for row in prepare_data.sample(rows, most, 0))
+        found = collections.Counter(row["id"].rsplit(".", 1)[0] for row in splits.sample(rows, most, 0))
         assert sum(found.values()) == size and all(found[f"0.{s}"] == found[f"1.{s}"] for s in "ab")
 
 
 def test_of_several_rows_about_one_question_one_is_kept():
     rows = [{"text": f"{q} {i}", "question": f"q{q}", "label": int(i == 0)} for q in range(400) for i in range(5)]
-    kept = prepare_data.one_per_question(rows, 0)
+    kept = splits.one_per_question(rows, 0)
     assert len(kept) == 400 and 160 < sum(row["label"] for row in kept) < 240  # a fifth of the rows are right, half of those kept
 
 
 def test_phrases_of_a_sentence_stay_with_it():
     rows = [{"text": text, "keys": [text]} for text in ("a warm and funny film", "warm and funny", "funny", "a dull film", "dull")]
-    prepare_data.attach_phrases(rows)
-    kept, _ = prepare_data.by_group([{**row, "label": 0} for row in rows], [])
+    splits.attach_phrases(rows)
+    kept, _ = splits.by_group([{**row, "label": 0} for row in rows], [])
     assert [row["group"] for row in kept] == [kept[0]["group"]] * 3 + [kept[3]["group"]] * 2 and kept[0]["group"] != kept[3]["group"]
 
 

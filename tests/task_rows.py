@@ -12,11 +12,12 @@ Whether an answer is right cannot be known from them. A maker of ROWS is given
 and its keys stand in the order in which they are drawn.
 """
 
+import itertools
 import random
 
 BEGINNINGS = "ba de fi go lu mi no pe ra su ti vo".split()
 ENDINGS = "bel dor fan gim lor mun nat pil ros tev".split()
-WORDS = [beginning + ending for beginning in BEGINNINGS for ending in ENDINGS]
+WORDS = ["".join(parts) for parts in itertools.product(BEGINNINGS, ENDINGS)]
 
 
 def make(task, n, seed=0):
@@ -203,9 +204,11 @@ def quail(i, shared, phrase, draw):
     options = some_fixed(four(phrase), "not enough information", draw)
     right = draw.randrange(4)
     question = f"{phrase()} ?"
+
     kind = "Factual"
     if options[right] == "not enough information" and draw.random() < 0.5:
         kind = "Unanswerable"
+
     return {
         "id": f"f{i // 3}_{i}",
         "context_id": f"f{i // 3}",

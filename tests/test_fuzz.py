@@ -76,6 +76,7 @@ def test_any_line_is_data_or_one_line_of_complaint(line):
                 assert found
                 for row in found:
                     assert isinstance(row["id"], str) and ("text" in row) != ("choices" in row)
+
                 # what was read can be written, and is the same again
                 records.write_jsonl(path, found)
                 assert records.read_jsonl(path, *keys) == found

@@ -3,6 +3,7 @@
 import collections
 import csv
 import hashlib
+import itertools
 import json
 
 import datasets
@@ -22,7 +23,7 @@ def prepare(task, out, *flags, ok=True):
 
 def members(parts):
     """The rows of all three files."""
-    return [row for part in parts.values() for row in part]
+    return [*itertools.chain.from_iterable(parts.values())]
 
 
 def sizes(parts):

@@ -1,4 +1,4 @@
-"""The formatters of the public tasks on made-up rows: what they show is right, tidy, and does not tell the label."""
+"""The formatters of the public tasks: what they show is right, tidy, and no hint at the label."""
 
 import collections
 import functools
@@ -8,31 +8,59 @@ import re
 import pytest
 from task_rows import make
 
-import prepare_data
-from w2s import readers, tasks
+from w2s import splits, tasks
+from w2s.questions import answer
+from w2s.readers import uniform
 
-CHOICES = {"anthropic_hh", "ethics_utilitarianism", "piqa"}
+CHOICES = ("anthropic_hh", "ethics_utilitarianism", "piqa")
 
 
 def formatted(name, rows):
-    return [made for row in rows if (made := tasks.TASKS[name]["format"](row, lambda key: readers.uniform(0, name, key)))]
+    """The rows of a task as its formatter makes them, by the draw of seed 0."""
+    def draw(about):
+        return uniform(0, name, about)
 
+    made = [tasks.TASKS[name]["format"](row, draw) for row in rows]
+    return [row for row in made if row]
+
+
+def format_one(name, row, u=0.8):
+    """One row, where every draw is u."""
+    def draw(about):
+        return u
+
+    return tasks.TASKS[name]["format"](row, draw)
+
+
+def groups_of(rows):
+    grouped, _ = splits.by_group(rows, [])
+    return [row["group"] for row in grouped]
+
+
+# ------------------------------------------------------------------- what does not tell the label
 
 def bag_of_words(train, test):
     """Test accuracy of naive Bayes on [(text, label)]."""
     counts = [collections.Counter(), collections.Counter()]
     for text, label in train:
         counts[label].update(set(text.split()))
-    weight = {word: math.log((counts[1][word] + 1) / (counts[0][word] + 1)) for word in counts[0] | counts[1]}
-    return sum((sum(weight.get(word, 0) for word in set(text.split())) > 0) == label for text, label in test) / len(test)
+    weight = collections.Counter()
+    for word in counts[0] | counts[1]:
+        weight[word] = math.log((counts[1][word] + 1) / (counts[0][word] + 1))
+
+    right = 0
+    for text, label in test:
+        score = sum(weight[word] for word in set(text.split()))
+        right += (score > 0) == label
+    return right / len(test)
 
 
 @functools.cache
 def balanced(name):
     """[(what is shown as the answer, or as the second choice, its label)], half of each class."""
-    made, _ = prepare_data.by_group(formatted(name, make(name, 6000)), [])
-    kept = prepare_data.one_per_question(made, 0)
-    chosen = {row["id"] for row in prepare_data.sample(kept, 6000, 0)}
+    made, _ = splits.by_group(formatted(name, make(name, 6000)), [])
+    kept = splits.one_per_question(made, 0)
+    chosen = {row["id"] for row in splits.sample(kept, 6000, 0)}
     rows = [row for row in made if row["id"] in chosen]
     assert len(rows) > 1000 and 2 * sum(row["label"] for row in rows) == len(rows)
     return [(row.get("candidate") or row["choices"][1], row["label"]) for row in rows]
@@ -46,9 +74,12 @@ SHOWN = [name for name in tasks.TASKS
 def test_what_is_shown_as_the_answer_does_not_tell_whether_it_is_right(name):
     shown = balanced(name)
     half = len(shown) // 2
-    words = bag_of_words(shown[:half], shown[half:])
-    assert abs(words - 0.5) < 4 * 0.5 / half**0.5, "the answer shows"
-    lengths = [sum(len(text) for text, label in shown if label == which) for which in (0, 1)]
+    accuracy = bag_of_words(shown[:half], shown[half:])
+    assert abs(accuracy - 0.5) < 4 * 0.5 / half**0.5, "the answer shows"
+
+    lengths = [0, 0]
+    for text, label in shown:
+        lengths[label] += len(text)
     assert abs(lengths[0] / lengths[1] - 1) < 0.06
 
 
@@ -56,57 +87,74 @@ def test_what_is_shown_as_the_answer_does_not_tell_whether_it_is_right(name):
 def test_no_form_of_what_is_shown_tells_whether_it_is_right(name):
     for form in (r"[A-Z]", r"\.$", r"^\s|\s$", r"Sent \d", r" ,", r"\["):
         labels = [label for text, label in balanced(name) if re.search(form, text)]
-        error = 0.5 / max(1, len(labels)) ** 0.5
-        assert not labels or abs(sum(labels) / len(labels) - 0.5) < 4 * error, form
+        if labels:
+            error = 0.5 / len(labels) ** 0.5
+            assert abs(sum(labels) / len(labels) - 0.5) < 4 * error, form
 
 
 def test_an_option_that_stands_in_many_rows_would_give_the_label_away():
     """Without its rule cosmos_qa fails the test above: this is what the test can find."""
+    def draw(about):
+        return uniform(0, about)
+
     rows = make("cosmos_qa", 6000)
-    draw = lambda key: readers.uniform(0, key)
-    careless = [tasks.answer(draw, row["context"], row["question"], row[f"answer{row['label']}"], [row[f"answer{n}"] for n in range(4)], [])
-                for row in rows]
-    shown = [(row["candidate"], row["label"]) for row in careless]
+    shown = []
+    for row in rows:
+        options = [row[f"answer{n}"] for n in range(4)]
+        right = row[f"answer{row['label']}"]
+        made = answer(draw, row["context"], row["question"], right, options, [])
+        shown.append((made["candidate"], made["label"]))
     assert bag_of_words(shown[:3000], shown[3000:]) > 0.53
-    assert not any("None of the above" in row["candidate"] for row in formatted("cosmos_qa", rows))
-    assert not any("not enough" in row["candidate"] for row in formatted("quail", make("quail", 3000)))
+
+    candidates = [row["candidate"] for row in formatted("cosmos_qa", rows)]
+    assert not any("None of the above" in candidate for candidate in candidates)
+    candidates = [row["candidate"] for row in formatted("quail", make("quail", 3000))]
+    assert not any("not enough" in candidate for candidate in candidates)
 
 
-@pytest.mark.parametrize("name", sorted(CHOICES))
+@pytest.mark.parametrize("name", CHOICES)
 def test_choices_come_in_either_order(name):
     made = formatted(name, make(name, 1000))
-    assert 400 < sum(row["label"] for row in made) < 600 and all(len(row["choices"]) == 2 for row in made)
+    assert 400 < sum(row["label"] for row in made) < 600
+    assert all(len(row["choices"]) == 2 for row in made)
 
+
+# ------------------------------------------------------------------------------- which one is right
 
 ABCD = {"text": ["w1", "w2", "right", "w3"], "label": ["A", "B", "C", "D"]}
-RIGHT = {"answer2": "right", "answer0": "w1", "answer1": "w2", "answer3": "w3", "distractor1": "w1", "distractor2": "w2", "distractor3": "w3"}
-
-
-@pytest.mark.parametrize("name, row", [
-    ("cosmos_qa", {"context": "c", "question": "q", "label": 2, **RIGHT}),
-    ("dream", {"dialogue": ["c"], "question": "q", "answer": "right", "choice": ["w1", "right", "w2"]}),
-    ("hellaswag", {"ctx": "c", "endings": ["w1", "w2", "right", "w3"], "label": "2", "source_id": "s"}),
+ONE_RIGHT = [
+    ("cosmos_qa", {"context": "c", "question": "q", "label": 2, "answer0": "w1", "answer1": "w2",
+                   "answer2": "right", "answer3": "w3"}),
+    ("dream", {"dialogue": ["c"], "question": "q", "answer": "right",
+               "choice": ["w1", "right", "w2"]}),
+    ("hellaswag", {"ctx": "c", "endings": ["w1", "w2", "right", "w3"], "label": "2",
+                   "source_id": "s"}),
     ("openbookqa", {"question_stem": "q", "choices": ABCD, "answerKey": "C"}),
-    ("quail", {"context": "c", "question": "q", "question_type": "t", "answers": ABCD["text"], "correct_answer_id": 2}),
+    ("quail", {"context": "c", "question": "q", "question_type": "t", "answers": ABCD["text"],
+               "correct_answer_id": 2}),
     ("quartz", {"para": "c", "para_id": "p", "question": "q", "choices": ABCD, "answerKey": "C"}),
-    ("sciq", {"support": "c", "question": "q", "correct_answer": "right", **RIGHT}),
-    ("social_i_qa", {"context": "c", "question": "q", "answerA": "w1", "answerB": "right", "answerC": "w2", "label": "2"}),
-    ("piqa", {"goal": "g", "sol1": "right", "sol2": "w1", "label": 0}), ("piqa", {"goal": "g", "sol1": "w1", "sol2": "right", "label": 1}),
+    ("sciq", {"support": "c", "question": "q", "correct_answer": "right", "distractor1": "w1",
+              "distractor2": "w2", "distractor3": "w3"}),
+    ("social_i_qa", {"context": "c", "question": "q", "answerA": "w1", "answerB": "right",
+                     "answerC": "w2", "label": "2"}),
+    ("piqa", {"goal": "g", "sol1": "right", "sol2": "w1", "label": 0}),
+    ("piqa", {"goal": "g", "sol1": "w1", "sol2": "right", "label": 1}),
     ("ethics_utilitarianism", {"baseline": "right", "less_pleasant": "w1"}),
-    ("anthropic_hh", {"chosen": "\n\nHuman: q\n\nAssistant: right", "rejected": "\n\nHuman: q\n\nAssistant: w1"}),
-])
+    ("anthropic_hh", {"chosen": "\n\nHuman: q\n\nAssistant: right",
+                      "rejected": "\n\nHuman: q\n\nAssistant: w1"}),
+]
+
+
+@pytest.mark.parametrize("name, row", ONE_RIGHT)
 def test_label_1_is_what_the_dataset_calls_right(name, row):
     for u, label in ((0.2, 0), (0.8, 1)):
-        made = tasks.TASKS[name]["format"](row, lambda about: u)
+        made = format_one(name, row, u)
         assert made["label"] == label
         if "choices" in made:
-            assert ["right" in choice for choice in made["choices"]] == [label == 0, label == 1]
+            assert "right" in made["choices"][label]
+            assert "right" not in made["choices"][1 - label]
         else:
             assert ("right" in made["candidate"]) == label == ("right" in made["text"])
-
-
-def format_one(name, row, u=0.8):
-    return tasks.TASKS[name]["format"](row, lambda about: u)
 
 
 def test_rows_without_content_are_of_no_use():
@@ -114,6 +162,8 @@ def test_rows_without_content_are_of_no_use():
     silent = {"chosen": "\n\nHuman: q\n\nAssistant: ", "rejected": "\n\nHuman: q\n\nAssistant: No."}
     assert format_one("anthropic_hh", silent) is None
 
+
+# ----------------------------------------------------------------------------------------- families
 
 @pytest.mark.parametrize("one, other, related", [
     ("I water the plants daily but I stopped because he moved.",
@@ -128,61 +178,57 @@ def test_rows_without_content_are_of_no_use():
 ])
 def test_families_of_ethics_justice(one, other, related):
     rows = [format_one("ethics_justice", {"scenario": text, "label": 1}) for text in (one, other)]
-    kept, _ = prepare_data.by_group(rows, [])
-    assert (len({row["group"] for row in kept}) == 1) == related
+    first, second = groups_of(rows)
+    assert (first == second) == related
 
 
 def test_families_of_ethics_utilitarianism_share_a_first_sentence():
-    first = "I went to the park. "
+    pairs = [
+        ("I went to the park. It was warm.", "I lost my keys at home! Twice."),
+        ("I went to the park. I sang.", "I went to the park. I fell."),
+        ("I lost my keys at home! Once.", "It rained. All day."),
+        ("It rained. An hour.", "We had a long walk, it hailed."),
+    ]
     rows = [format_one("ethics_utilitarianism", {"baseline": better, "less_pleasant": worse})
-            for better, worse in ((f"{first}It was warm.", "I lost my keys at home! Twice."),
-                                  (f"{first}I sang.", f"{first}I fell."),
-                                  ("I lost my keys at home! Once.", "It rained. All day."),
-                                  ("It rained. An hour.", "We had a long walk, it hailed."))]
-    kept, _ = prepare_data.by_group(rows, [])
-    groups = [row["group"] for row in kept]
+            for better, worse in pairs]
+    groups = groups_of(rows)
     assert groups[0] == groups[1] == groups[2] != groups[3]  # "It rained." is no family
 
 
-def test_a_wrong_trait_is_one_that_other_texts_have():
-    """Of three wrong traits two are never true: what shows one of them cannot be balanced."""
-    rows = []
-    for n in range(600):
-        true = ("kind", "brave")[n % 2]
-        wrong = {"kind", "brave", "odd", "rare"} - {true}
-        rows += [{"text": f"text {n} {trait}", "question": f"q{n}", "stratum": trait,
-                  "label": int(trait == true), "id": f"{n} {trait}"} for trait in sorted({true, *wrong})]
-    kept = prepare_data.one_per_question(rows, 0)
-    assert {row["stratum"] for row in kept} == {"kind", "brave"}
-    assert len(prepare_data.sample(kept, 600, 0)) > 500
-
+# --------------------------------------------------------------------------------------- tidy texts
 
 def test_what_is_shown_is_tidy():
-    row = {"support": " Salt &amp; water.\n", "question": " What &lt;is&gt; it? ", "correct_answer": "NaCl ",
-           "distractor1": "R&B", "distractor2": "b", "distractor3": "c"}
+    row = {"support": " Salt &amp; water.\n", "question": " What &lt;is&gt; it? ",
+           "correct_answer": "NaCl ", "distractor1": "R&B", "distractor2": "b", "distractor3": "c"}
     assert format_one("sciq", row)["text"] == (
         'Salt & water.\n\nQuestion: What <is> it?\nIs the answer "nacl"?')
+
     row = {"text": "me &amp; you &#39;n &quot;she&quot; at x.y?a=1&copy=2 &nope; ", "label": 1}
     assert format_one("twitter_sentiment", row)["text"] == (
         "Tweet: me & you 'n \"she\" at x.y?a=1&copy=2 &nope;\nSentiment:")
+
     row = {"goal": "open it ", "sol1": "turn it  ", "sol2": " hit it", "label": 0}
-    assert format_one("piqa", row)["choices"][1] == "Goal: open it\nSolution: turn it\nDoes it work?"
+    assert format_one("piqa", row)["choices"][1] == (
+        "Goal: open it\nSolution: turn it\nDoes it work?")
+
     row = {"premise": "He ran. ", "hypothesis": " He moved. ", "label": 0}
     assert format_one("anli_r2", row)["text"] == "He ran.\n\nHe moved.\nDoes this follow?"
 
 
 def test_parts_of_a_wikihow_article_are_sentences():
-    context = "[header] How to can pears [title] Wash the jars. [step] Use soap. [title] Is it dry? [step]"
+    context = ("[header] How to can pears [title] Wash the jars. [step] Use soap. "
+               "[title] Is it dry? [step]")
     endings = ["[title] Boil \"all\" pears [step] Wait.", "a", "b", "c"]
     row = {"ctx": context, "endings": endings, "source_id": "s", "label": "0"}
-    assert format_one("hellaswag", row)["text"].startswith(
-        "How to can pears. Wash the jars. Use soap. Is it dry?\n\n")
-    assert format_one("hellaswag", row)["candidate"] == 'Boil "all" pears. Wait.'
+    made = format_one("hellaswag", row)
+    assert made["text"].startswith("How to can pears. Wash the jars. Use soap. Is it dry?\n\n")
+    assert made["candidate"] == 'Boil "all" pears. Wait.'
 
 
 def test_marks_of_multirc_are_removed():
     row = {"paragraph": "<b>Sent 1: </b>Birds sing.<br><b>Sent 2: </b>They fly.<br>", "label": 1,
-           "question": "What of Sent 2: do they?", "answer": "Birds ,Sent 2: They  fly (Sent 2), all ."}
+           "question": "What of Sent 2: do they?",
+           "answer": "Birds ,Sent 2: They  fly (Sent 2), all ."}
     made = format_one("multirc", row)
     assert made["candidate"] == "Birds, They fly, all."
     assert made["text"].startswith("Birds sing. They fly.\n\nQuestion: What of do they?")

@@ -2,12 +2,11 @@
 
 import random
 
-import datasets
 import pyarrow
 import pyarrow.parquet
 import pytest
 from conftest import disjoint, read_splits, rows, write
-from test_prepare_data import own, prepare
+from test_prepare_data import members, own, prepare, serve
 
 import prepare_data
 from w2s import readers
@@ -19,16 +18,22 @@ def given(folder, form, made, monkeypatch):
     """What names the rows as a task: a file of that form, or a dataset of the hub."""
     if form != "hub":
         return str(own(folder, form, made))
-    monkeypatch.setattr(readers, "load", lambda *_: {"train": datasets.Dataset.from_list(made)})
+    serve(monkeypatch, train=made)
     return "OWNER/NAME"
 
 
 def labels_of(folder):
-    return {row["text"]: row["label"] for part in read_splits(folder).values() for row in part}
+    """{text: class} of all three files."""
+    return {row["text"]: row["label"] for row in members(read_splits(folder))}
+
+
+def truth(n):
+    """{text: class} of so many rows."""
+    return {row["text"]: row["label"] for row in rows(n)}
 
 
 def refusal(task, out, *flags):
-    """The one line with which it is refused."""
+    """The one line with which it is refused; nothing is written."""
     status, _, error = prepare(task, out, *flags, ok=False)
     assert status != 0 and not out.exists() and error.count("\n") == 1
     return error
@@ -44,18 +49,20 @@ def refusal(task, out, *flags):
 ])
 def test_labels_compare_by_value(tmp_path, false, true):
     draw = random.Random(0)
-    made = [{"text": row["text"], "label": draw.choice((false, true)[row["label"]])}
-            for row in rows(120)]
+    made = rows(120)
+    for row in made:
+        row["label"] = draw.choice((false, true)[row["label"]])
     prepare(write(tmp_path / "mine.jsonl", made), tmp_path / "data")
-    expected = {row["text"]: row["label"] for row in rows(120)}
-    assert labels_of(tmp_path / "data").items() <= expected.items()
+    assert labels_of(tmp_path / "data").items() <= truth(120).items()
 
 
 @pytest.mark.parametrize("false, true", [
     (5, 10), (0, 1.0), (False, True), (0.5, 1.0), ("a 1", "a 2")])
 def test_the_same_label_is_the_same_class_in_every_form(tmp_path, false, true, monkeypatch):
-    typed = [{"text": row["text"], "label": type(true)((false, true)[row["label"]])}
-             for row in rows(120)]
+    kind = type(true)  # a column of a parquet file is of one type
+    typed = rows(120)
+    for row in typed:
+        row["label"] = kind((false, true)[row["label"]])
     found = []
     for form in FORMS:
         (tmp_path / form).mkdir()
@@ -63,7 +70,7 @@ def test_the_same_label_is_the_same_class_in_every_form(tmp_path, false, true, m
         prepare_data.main(task, str(tmp_path / form / "data"))
         found.append(labels_of(tmp_path / form / "data"))
     assert all(labels == found[0] for labels in found)
-    assert found[0].items() <= {row["text"]: row["label"] for row in rows(120)}.items()
+    assert found[0].items() <= truth(120).items()
 
 
 def test_what_is_a_value_and_what_is_missing():
@@ -83,7 +90,8 @@ def test_a_missing_label_is_refused(tmp_path, form, cell):
     made = rows(20)
     if form == "parquet":  # whose columns are of one type
         kind = float if isinstance(cell, float) else str
-        made = [{**row, "label": kind(row["label"])} for row in made]
+        for row in made:
+            row["label"] = kind(row["label"])
     made[2]["label"] = cell
     message = refusal(own(tmp_path, form, made), tmp_path / "data")
     place = {"jsonl": ":3", "parquet": ", row 2"}.get(form, ":4")
@@ -91,14 +99,16 @@ def test_a_missing_label_is_refused(tmp_path, form, cell):
 
 
 def test_rows_of_the_hub_without_a_label_are_left_out_and_counted(tmp_path, monkeypatch, capsys):
-    made = [{**row, "label": str(row["label"]) if i % 10 else (None, "NA")[i % 4 // 2]}
-            for i, row in enumerate(rows(200))]
+    made = rows(200)
+    for i, row in enumerate(made):
+        row["label"] = str(row["label"])
+        if i % 10 == 0:
+            row["label"] = None if i % 4 == 0 else "NA"
     prepare_data.main(given(tmp_path, "hub", made, monkeypatch), str(tmp_path / "data"))
     printed = capsys.readouterr().out
     assert "OWNER/NAME: 20 rows have no label and are left out\n" in printed
     assert "180 rows, " in printed
-    expected = {row["text"]: row["label"] for row in rows(200)}
-    assert labels_of(tmp_path / "data").items() <= expected.items()
+    assert labels_of(tmp_path / "data").items() <= truth(200).items()
 
 
 @pytest.mark.parametrize("coding, used", [
@@ -106,8 +116,7 @@ def test_rows_of_the_hub_without_a_label_are_left_out_and_counted(tmp_path, monk
 def test_a_test_split_of_the_hub_is_used_where_it_has_labels(tmp_path, monkeypatch, coding, used):
     train = [{"text": row["text"], "label": (-1, 1)[row["label"]]} for row in rows(200)]
     test = [{"text": f"test {row['text']}", "label": coding[row["label"]]} for row in rows(60)]
-    served = {"train": datasets.Dataset.from_list(train), "test": datasets.Dataset.from_list(test)}
-    monkeypatch.setattr(readers, "load", lambda *_: served)
+    serve(monkeypatch, train=train, test=test)
     prepare_data.main("OWNER/NAME", str(tmp_path / "data"))
     texts = [row["text"] for row in read_splits(tmp_path / "data")["test"]]
     assert all(text.startswith("test ") == used for text in texts)
@@ -126,36 +135,46 @@ def test_a_label_may_name_a_column_that_looks_like_a_number(tmp_path, form):
 # ---------------------------------------------------------------------------------- groups and ids
 
 def test_groups_are_the_same_in_every_form(tmp_path, monkeypatch):
-    made = [{**row, "author": [1.0, 2.0, 30.5, None, 1e20][i // 8 % 5]}
-            for i, row in enumerate(rows(200))]
+    authors = (1.0, 2.0, 30.5, None, 1e20)
+    made = [{**row, "author": authors[i // 8 % 5]} for i, row in enumerate(rows(200))]
     found = []
     for form in FORMS:
         (tmp_path / form).mkdir()
         task = given(tmp_path / form, form, made, monkeypatch)
         prepare_data.main(task, str(tmp_path / form / "data"), group="author")
         found.append(read_splits(tmp_path / form / "data"))
-    assert all(splits == found[0] for splits in found)
+    assert all(parts == found[0] for parts in found)
+
     author = {row["text"]: row["author"] for row in made if row["author"] is not None}
-    assert disjoint([{author[row["text"]] for row in part if row["text"] in author} or {name}
-                     for name, part in found[0].items()])
+    sides = []
+    for name, part in found[0].items():
+        here = {author[row["text"]] for row in part if row["text"] in author}
+        sides.append(here or {name})  # a side may have no author at all
+    assert disjoint(sides)
 
 
 @pytest.mark.parametrize("column", ["id", "label", "author"])
 def test_half_a_character_is_refused(tmp_path, column):
-    made = [{"id": f"r{i}", "author": "a", **row, "label": "ab"[row["label"]]}
-            for i, row in enumerate(rows(20))]
+    made = []
+    for i, row in enumerate(rows(20)):
+        label = "ab"[row["label"]]
+        made.append({"id": f"r{i}", "author": "a", "text": row["text"], "label": label})
     made[2][column] = "x\udcb2"
     message = refusal(write(tmp_path / "mine.jsonl", made), tmp_path / "data", "--group=author")
     assert f"mine.jsonl:3: {column} must be" in message and "UTF-8" in message
 
 
 def test_an_id_that_is_missing_is_none(tmp_path):
-    ids = [float(i) if i % 3 else (float("nan"), None)[i % 2] for i in range(60)]
-    made = [{"id": value, **row} for value, row in zip(ids, rows(60))]
-    splits = prepare(own(tmp_path, "parquet", made), tmp_path / "data")
-    found = [row["id"] for part in splits.values() for row in part]
+    made = [{"id": float(i), **row} for i, row in enumerate(rows(60))]
+    for row in made[0::6]:
+        row["id"] = float("nan")
+    for row in made[3::6]:
+        row["id"] = None
+    parts = prepare(own(tmp_path, "parquet", made), tmp_path / "data")
+    found = [row["id"] for row in members(parts)]
     assert any(len(name) == 12 for name in found) and "nan" not in found
-    assert {name for name in found if len(name) < 12} <= {str(i) for i in range(60) if i % 3}
+    given_ids = {str(i) for i in range(60) if i % 3}
+    assert {name for name in found if len(name) < 12} <= given_ids
 
 
 # ----------------------------------------------------------------------------------------- tables
@@ -199,15 +218,17 @@ def test_a_tsv_has_no_quotes(tmp_path, capsys):
     made = rows(300)
     for row in [*made[0::23], *made[2::23]]:
         row["text"] = '"' + row["text"]
-    splits = prepare(own(tmp_path, "tsv", made), tmp_path / "data")
+    parts = prepare(own(tmp_path, "tsv", made), tmp_path / "data")
     assert len(readers.read_table(tmp_path / "own.tsv")) == 300
-    assert labels_of(tmp_path / "data").items() <= {r["text"]: r["label"] for r in made}.items()
-    assert sum(map(len, splits.values())) > 250 and capsys.readouterr().err == ""
+    label_of = {row["text"]: row["label"] for row in made}
+    assert labels_of(tmp_path / "data").items() <= label_of.items()
+    assert len(members(parts)) > 250 and capsys.readouterr().err == ""
 
 
 def test_a_tsv_whose_cells_look_quoted_says_so(tmp_path, capsys):
-    made = [{**row, "text": f'"{row["text"]} ""so"""' if i in (3, 5) else row["text"]}
-            for i, row in enumerate(rows(60))]
+    made = rows(60)
+    for row in (made[3], made[5]):
+        row["text"] = f'"{row["text"]} ""so"""'
     prepare(own(tmp_path, "tsv", made), tmp_path / "data")
     warned = capsys.readouterr().err
     assert "own.tsv:5: a cell looks quoted as in CSV, as in 2 rows" in warned
@@ -228,11 +249,15 @@ def test_the_order_of_a_split_does_not_tell_the_label(tmp_path):
     large = prepare(write(tmp_path / "mine.jsonl", made), tmp_path / "large")
     small = prepare(tmp_path / "mine.jsonl", tmp_path / "small",
                     "--max_train=100", "--max_test=100")
+
     for name, part in large.items():
+        # every quarter of a split is half of each class
         quarter = len(part) // 4
         for start in range(0, 4 * quarter, quarter):
             share = sum(row["label"] for row in part[start:start + quarter]) / quarter
             assert abs(share - 0.5) < 4 * 0.5 / quarter**0.5
+
+        # a smaller split is a part of it, in the same order
         order = [row["id"] for row in part]
         places = [order.index(row["id"]) for row in small[name]]
-        assert len(places) == 100 and places == sorted(places)  # a part of it, in the same order
+        assert len(places) == 100 and places == sorted(places)

@@ -14,66 +14,49 @@ Whether the answer shown is the right one is drawn for the question, not the row
 wrong ones look alike, in case and layout too: nothing may tell them apart but the answer.
 """
 
-import html.entities
-import re
-
-# "R&B", or "?a=1&copy=2" in an address, holds none
-ENTITY = re.compile(r"&(#\d+|#x[\da-fA-F]+|\w+);")
-REASON = r"(?:because|so|since|as|for)\b"
+from w2s.questions import answer, before_reason, by_letter, first_sentence, pair
+from w2s.questions import tidy, without_names, without_numbers, without_tags
 
 
-def tidy(value):
-    """Strips every text of a row, and writes its HTML entities as the characters they stand for."""
-    if isinstance(value, dict):
-        return {key: tidy(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [tidy(part) for part in value]
-    if isinstance(value, str):
-        return ENTITY.sub(character, value).strip()
-    return value
+def amazon_polarity(row, draw):
+    text = f"Review: {row['title']}\n{row['content']}\nSentiment:"
+    return {"text": text, "label": row["label"], "keys": [row["content"]]}
 
 
-def character(entity):
-    known = entity[1].startswith("#") or f"{entity[1]};" in html.entities.html5
-    return html.unescape(entity[0]) if known else entity[0]
+def anli_r2(row, draw):
+    text = f"{row['premise']}\n\n{row['hypothesis']}\nDoes this follow?"
+    label = int(row["label"] == 0)
+    return {"text": text, "label": label, "keys": [row["premise"]], "kind": row["label"]}
 
 
-def answer(draw, context, question, right, wrong, keys, never=None):
-    """Asks a question with the right answer or, as likely, one of the wrong ones.
+def anthropic_hh(row, draw):
+    prompt, _, better = row["chosen"].rpartition("\n\nAssistant:")
+    other, _, worse = row["rejected"].rpartition("\n\nAssistant:")
+    if prompt != other or better == worse or not (better and worse):
+        return None  # where one says nothing, that is the chosen one
 
-    never  an option whose words give the label away
-    """
-    wrong = [option for option in wrong if plain(option) not in (plain(right), never)]
-    if plain(right) == never or not wrong:
-        return None
-    u = draw(f"{context}|{question}")
-    candidate = right if u >= 0.5 else wrong[int(2 * u * len(wrong))]
-    text = f'Question: {question}\nIs the answer "{candidate}"?'
-    if context:
-        text = f"{context}\n\n{text}"
-    return {"text": text, "label": int(u >= 0.5), "keys": keys, "candidate": candidate}
+    def render(reply):
+        return f"{prompt}\n\nAssistant:{reply}\n\nIs this reply good?"
 
-
-def plain(text):
-    return text.lower().strip(" .")
-
-
-def pair(draw, about, right, wrong, keys, form):
-    """Puts the right choice first or second, by the draw; form(choice) renders one."""
-    label = int(draw(about) >= 0.5)
-    choices = [form(wrong), form(right)] if label else [form(right), form(wrong)]
-    return {"choices": choices, "label": label, "keys": keys}
+    about = f"{prompt}|{sorted((better, worse))}"
+    return pair(draw, about, better, worse, [prompt.split("\n\nAssistant:")[0]], render)
 
 
 def boolq(row, draw):
-    return {"text": f"{row['passage']}\n\nQuestion: {row['question']}?",
-            "label": int(row["answer"]), "keys": [row["passage"]]}
+    text = f"{row['passage']}\n\nQuestion: {row['question']}?"
+    return {"text": text, "label": int(row["answer"]), "keys": [row["passage"]]}
+
+
+def cola(row, draw):
+    text = f"{row['sentence']}\nIs this sentence grammatical?"
+    return {"text": text, "label": row["label"], "keys": [row["sentence"]]}
 
 
 def cosmos_qa(row, draw):
-    options = [row[f"answer{n}"] for n in range(4)]
-    return answer(draw, row["context"], row["question"], options[row["label"]], options,
-                  [row["context"]], never="none of the above choices")
+    context, options = row["context"], [row[f"answer{n}"] for n in range(4)]
+    right = options[row["label"]]
+    return answer(draw, context, row["question"], right, options, [context],
+                  never="none of the above choices")
 
 
 def dream(row, draw):
@@ -81,26 +64,18 @@ def dream(row, draw):
     return answer(draw, dialogue, row["question"], row["answer"], row["choice"], [dialogue])
 
 
+def ethics_deontology(row, draw):
+    scenario = row["scenario"]
+    text = f"{scenario}\n{row['excuse']}\nIs this reasonable?"
+    return {"text": text, "label": row["label"], "keys": [scenario], "question": scenario}
+
+
 def ethics_justice(row, draw):
     # rows come in families that begin alike, most of them up to the reason that each gives
-    before = re.match(rf"(?:\S+\s+){{4,}}?(?={REASON})", row["scenario"], re.IGNORECASE)
-    stem = " ".join((before[0] if before else row["scenario"]).lower().split())
-    begins = " ".join(stem.split()[:8])
+    words = before_reason(row["scenario"]).lower().split()
+    stem, first_words = " ".join(words), " ".join(words[:8])
     return {"text": f"{row['scenario']}\nIs this reasonable?", "label": row["label"],
-            "keys": [stem, begins], "question": stem}
-
-
-def ethics_deontology(row, draw):
-    return {"text": f"{row['scenario']}\n{row['excuse']}\nIs this reasonable?",
-            "label": row["label"], "keys": [row["scenario"]], "question": row["scenario"]}
-
-
-def ethics_virtue(row, draw):
-    text, trait = row["scenario"].rsplit(" [SEP] ", 1)
-    trait = trait.lower()  # half of those in capitals are true, of the others a tenth
-    return {"text": f'{text}\nDoes this show the trait "{trait}"?', "label": row["label"],
-            "keys": [text], "question": text,
-            "stratum": trait, "candidate": trait}  # traits differ in how often they are true
+            "keys": [stem, first_words], "question": stem}
 
 
 def ethics_utilitarianism(row, draw):
@@ -108,140 +83,110 @@ def ethics_utilitarianism(row, draw):
     if better == "baseline":  # a header read as a row
         return None
     # rows come in families that share their first sentence
-    firsts = [re.match(r".*?[.!?](?=\s|$)|.*", text, re.DOTALL)[0] for text in (better, worse)]
-    family = [first for first in firsts if len(first.split()) >= 5]
-    return pair(draw, f"{better}|{worse}", better, worse, [better, worse, *family],
+    firsts = [first_sentence(better), first_sentence(worse)]
+    families = [first for first in firsts if len(first.split()) >= 5]
+    return pair(draw, f"{better}|{worse}", better, worse, [better, worse, *families],
                 "{}\nIs this pleasant?".format)
 
 
-def anli_r2(row, draw):
-    return {"text": f"{row['premise']}\n\n{row['hypothesis']}\nDoes this follow?",
-            "label": int(row["label"] == 0), "keys": [row["premise"]], "kind": row["label"]}
-
-
-def cola(row, draw):
-    return {"text": f"{row['sentence']}\nIs this sentence grammatical?", "label": row["label"],
-            "keys": [row["sentence"]]}
-
-
-def sst2(row, draw):
-    return {"text": f"Review: {row['sentence']}\nSentiment:", "label": row["label"],
-            "keys": [row["sentence"]]}
+def ethics_virtue(row, draw):
+    text, trait = row["scenario"].rsplit(" [SEP] ", 1)
+    trait = trait.lower()  # half of those in capitals are true, of the others a tenth
+    # traits differ in how often they are true
+    return {"text": f'{text}\nDoes this show the trait "{trait}"?', "label": row["label"],
+            "keys": [text], "question": text, "stratum": trait, "candidate": trait}
 
 
 def hellaswag(row, draw):
-    context, *endings = [without_tags(text) for text in (row["ctx"], *row["endings"])]
-    return answer(draw, context, "How does it go on?", endings[int(row["label"])], endings,
-                  [row["source_id"], context])
-
-
-def without_tags(text):
-    """Joins what stands between wikiHow's [title], [step] and the like as sentences."""
-    *parts, last = [" ".join(part.split()) for part in re.split(r"\[\w+\]", text)]
-    ended = [part if re.search(r"[.!?:;,][\"')]*$", part) else f"{part}." for part in parts if part]
-    return " ".join([*ended, last]).strip()
+    context = without_tags(row["ctx"])
+    endings = [without_tags(ending) for ending in row["endings"]]
+    right = endings[int(row["label"])]
+    return answer(draw, context, "How does it go on?", right, endings, [row["source_id"], context])
 
 
 def mc_taco(row, draw):
     shown = row["answer"].lower()  # what is in capitals is true almost twice as often
-    return {"text": f"{row['sentence']}\n\nQuestion: {row['question']}\n"
-                    f'Is the answer "{shown}" plausible?',
-            "label": row["label"], "keys": [row["sentence"]], "stratum": row["category"],
-            "candidate": shown}
+    text = f'{row["sentence"]}\n\nQuestion: {row["question"]}\nIs the answer "{shown}" plausible?'
+    return {"text": text, "label": row["label"], "keys": [row["sentence"]],
+            "stratum": row["category"], "candidate": shown}
+
+
+def multirc(row, draw):
+    paragraph = without_numbers(row["paragraph"])
+    question = without_numbers(row["question"])
+    shown = without_numbers(row["answer"])
+    text = f'{paragraph}\n\nQuestion: {question}\nIs the answer "{shown}"?'
+    return {"text": text, "label": row["label"], "keys": [paragraph],
+            "question": f"{paragraph}|{question}", "candidate": shown}
 
 
 def openbookqa(row, draw):
-    options = row["choices"]["text"]
-    right = options[row["choices"]["label"].index(row["answerKey"])]
-    return answer(draw, "", row["question_stem"], right, options, [row["question_stem"]])
+    question, options = row["question_stem"], row["choices"]["text"]
+    right = by_letter(row["choices"], row["answerKey"])
+    return answer(draw, "", question, right, options, [question])
 
 
 def paws(row, draw):
-    return {"text": f"{row['sentence1']}\n{row['sentence2']}\nDo the two sentences mean the same?",
-            "label": row["label"], "keys": [row["sentence1"], row["sentence2"]]}
-
-
-def quail(row, draw):
-    options, right = row["answers"], int(row["correct_answer_id"])
-    if row["question_type"] == "Unanswerable":
-        return None
-    return answer(draw, row["context"], row["question"], options[right], options,
-                  [row["context"]], never="not enough information")
+    one, other = row["sentence1"], row["sentence2"]
+    text = f"{one}\n{other}\nDo the two sentences mean the same?"
+    return {"text": text, "label": row["label"], "keys": [one, other]}
 
 
 def piqa(row, draw):
     right, wrong = row["sol1"], row["sol2"]
     if int(row["label"]) == 1:
         right, wrong = wrong, right
-    return pair(draw, row["goal"], right, wrong, [row["goal"]],
-                lambda choice: f"Goal: {row['goal']}\nSolution: {choice}\nDoes it work?")
+
+    def render(choice):
+        return f"Goal: {row['goal']}\nSolution: {choice}\nDoes it work?"
+
+    return pair(draw, row["goal"], right, wrong, [row["goal"]], render)
+
+
+def quail(row, draw):
+    if row["question_type"] == "Unanswerable":
+        return None
+    context, options = row["context"], row["answers"]
+    right = options[int(row["correct_answer_id"])]
+    return answer(draw, context, row["question"], right, options, [context],
+                  never="not enough information")
 
 
 def quartz(row, draw):
-    options = row["choices"]["text"]
-    right = options[row["choices"]["label"].index(row["answerKey"])]
-    return answer(draw, row["para"], row["question"], right, options, [row["para_id"], row["para"]])
+    context, options = row["para"], row["choices"]["text"]
+    right = by_letter(row["choices"], row["answerKey"])
+    return answer(draw, context, row["question"], right, options, [row["para_id"], context])
 
 
 def sciq(row, draw):
-    # only wrong answers have capitals
-    right, *wrong = [row[name].lower() for name in
-                     ("correct_answer", "distractor1", "distractor2", "distractor3")]
-    return answer(draw, row["support"], row["question"], right, wrong,
-                  [row["question"], row["support"]])
+    question, support = row["question"], row["support"]
+    right = row["correct_answer"].lower()
+    wrong = [row[f"distractor{n}"].lower() for n in (1, 2, 3)]  # only wrong answers have capitals
+    return answer(draw, support, question, right, wrong, [question, support])
 
 
 def social_i_qa(row, draw):
-    options = [row["answerA"], row["answerB"], row["answerC"]]
-    return answer(draw, row["context"], row["question"], options[int(row["label"]) - 1], options,
-                  [row["context"]])
+    context, options = row["context"], [row["answerA"], row["answerB"], row["answerC"]]
+    right = options[int(row["label"]) - 1]
+    return answer(draw, context, row["question"], right, options, [context])
 
 
-def multirc(row, draw):
-    paragraph, question, shown = [without_numbers(row[name])
-                                  for name in ("paragraph", "question", "answer")]
-    return {"text": f'{paragraph}\n\nQuestion: {question}\nIs the answer "{shown}"?',
-            "label": row["label"], "keys": [paragraph], "question": f"{paragraph}|{question}",
-            "candidate": shown}
-
-
-def without_numbers(text):
-    """Removes MultiRC's marks "Sent 3:", with their tags, and blanks that stand before a comma.
-
-    In answers both are signs of a right one: it was copied from the paragraph.
-    """
-    text = re.sub(r"</?b>|<br>", " ", text)
-    text = re.sub(r"\(Sent \d+\)|\bSent \d+\b:?", " ", text)
-    return re.sub(r" (?=[.,;:!?])", "", " ".join(text.split()))
-
-
-def wic(row, draw):
-    return {"text": f"{row['sentence1']}\n{row['sentence2']}\n"
-                    f"Does \"{row['word']}\" mean the same in both?",
-            "label": row["label"], "keys": [row["word"], row["sentence1"], row["sentence2"]]}
+def sst2(row, draw):
+    text = f"Review: {row['sentence']}\nSentiment:"
+    return {"text": text, "label": row["label"], "keys": [row["sentence"]]}
 
 
 def twitter_sentiment(row, draw):
-    bare = re.sub(r"@\w+|https?://\S+", " ", row["text"])
+    bare = without_names(row["text"])
     if not bare.strip():
         return None
     return {"text": f"Tweet: {row['text']}\nSentiment:", "label": row["label"], "keys": [bare]}
 
 
-def amazon_polarity(row, draw):
-    return {"text": f"Review: {row['title']}\n{row['content']}\nSentiment:", "label": row["label"],
-            "keys": [row["content"]]}
-
-
-def anthropic_hh(row, draw):
-    prompt, _, better = row["chosen"].rpartition("\n\nAssistant:")
-    other, _, worse = row["rejected"].rpartition("\n\nAssistant:")
-    # no reply at all is a chosen one
-    if prompt != other or better == worse or not (better and worse):
-        return None
-    return pair(draw, f"{prompt}|{sorted((better, worse))}", better, worse,
-                [prompt.split("\n\nAssistant:")[0]],
-                lambda choice: f"{prompt}\n\nAssistant:{choice}\n\nIs this reply good?")
+def wic(row, draw):
+    word, one, other = row["word"], row["sentence1"], row["sentence2"]
+    text = f'{one}\n{other}\nDoes "{word}" mean the same in both?'
+    return {"text": text, "label": row["label"], "keys": [word, one, other]}
 
 
 def task(hub, formatter, train, test, sizes, columns, labels, domain, licence,
@@ -257,12 +202,14 @@ def task(hub, formatter, train, test, sizes, columns, labels, domain, licence,
     phrases  some texts are parts of others, and belong to their group
     usable   examples that come out of train, both halves, and of test, where less than half do
     """
-    return {"hub": hub, "format": lambda row, draw: formatter(tidy(row), draw),
+    def format_row(row, draw):
+        return formatter(tidy(row), draw)
+
+    return {"hub": hub, "source": f"https://huggingface.co/datasets/{hub}", "config": config,
+            "revision": "refs/convert/parquet" if parquet else None, "folder": folder,
             "train": train, "test": test, "sizes": sizes, "usable": usable,
-            "columns": columns.split(), "labels": labels, "domain": domain, "licence": licence,
-            "label_words": list(words), "config": config, "folder": folder, "phrases": phrases,
-            "revision": "refs/convert/parquet" if parquet else None,
-            "source": f"https://huggingface.co/datasets/{hub}"}
+            "format": format_row, "columns": columns.split(), "labels": labels,
+            "label_words": list(words), "phrases": phrases, "domain": domain, "licence": licence}
 
 
 BINARY, FOUR = ("label", {0, 1}), {0, 1, 2, 3}

@@ -69,7 +69,7 @@ def test_a_run_records_what_it_may_be_compared_by(tmp_path):
     assert base == digest(seed=1, loss="conf", microbatch=8)
     for other in [digest(lr=2.0), digest(epochs=1), digest(other_test), digest(code="losses.py")]:
         assert other != base
-    stage.lock.give()
+    stage.lock.release()
 
 
 def test_the_recorded_digest_decides_and_an_earlier_run_has_that_of_what_it_recorded(tmp_path):

@@ -5,7 +5,7 @@ import torch
 import transformers
 from conftest import rows
 
-from w2s import classifier
+from w2s import classifier, training
 from losses import xent
 
 FAMILIES = ("gpt2", "llama", "bert")
@@ -99,9 +99,9 @@ def test_no_dropout(tiny):
 
 def test_batches_hold_every_example_once_in_similar_lengths():
     lengths = torch.randint(1, 100, (1000,), generator=torch.Generator().manual_seed(0))
-    generator = torch.Generator().manual_seed(0)
-    first, second = (classifier.batches(lengths, 32, generator) for _ in range(2))
-    for cut in (first, second, classifier.batches(lengths, 32)):
+    both = list(training.shuffled_batches(lengths, 32, epochs=2, seed=0))
+    first, second = both[:32], both[32:]
+    for cut in (first, second, classifier.sorted_batches(lengths, 32)):
         assert torch.equal(torch.cat(cut).sort().values, torch.arange(1000))
         assert len(cut) == 32 and {len(batch) for batch in cut} == {31, 32}
         padded = sum(len(batch) * lengths[batch].max() for batch in cut)

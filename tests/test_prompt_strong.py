@@ -7,7 +7,7 @@ import torch
 import transformers
 from conftest import read, rows, write
 
-from w2s import classifier
+from w2s import classifier, prompt
 import prompt_strong
 
 WORDS = [" negative", " positive"]
@@ -69,8 +69,8 @@ def test_the_same_shots_whoever_labelled_them(files, tiny):
 def test_long_texts_lose_their_beginning_not_the_shots(files, tiny):
     _, tokenizer = classifier.load(str(tiny["llama"]), WORDS)
     text = "the film is a story of two men and one long road at night"
-    assert prompt_strong.shorten(tokenizer, text, 100) == text
-    assert prompt_strong.shorten(tokenizer, text, 3).strip() == "road at night"
+    assert prompt.shorten(tokenizer, text, 100) == text
+    assert prompt.shorten(tokenizer, text, 3).strip() == "road at night"
     whole, short = (files(tiny["llama"], name=name, shots=2, calibrate=0, max_tokens=most)[0] for name, most in (("whole", 512), ("short", 9)))
     lengths = [len(tokenizer(row["text"]).input_ids) for row in files.test]
     assert [a == pytest.approx(b, abs=1e-5) for a, b in zip(whole, short)] == [n <= 9 for n in lengths] and min(lengths) <= 9 < max(lengths)

@@ -170,8 +170,8 @@ def test_the_step_that_is_kept_and_going_on_to_it(tmp_path, keep):
 
     net, curve, seen = run("whole")
     assert [point["step"] for point in curve if "held_out_loss" in point] == [5, 10, 15, 20] == list(seen)
-    assert training.kept(curve, keep) == {"last": 20, "best": 10}[keep]
-    assert torch.equal(net.weight, seen[training.kept(curve, keep)]) and net.training
+    assert training.best_step(curve) == 10
+    assert torch.equal(net.weight, seen[{"last": 20, "best": 10}[keep]]) and net.training
     assert torch.equal(seen[20], run("plain", evals=0)[0].weight)  # to evaluate changes nothing
     with pytest.raises(KeyboardInterrupt):
         run("crashed", crash=True)
@@ -257,17 +257,17 @@ def test_out_of_memory_halves_the_microbatch_and_says_so(tiny, capsys):
     said = re.findall(r"going on with --microbatch=(\d+)", capsys.readouterr().err)
     assert said == ["8", "4", "2"]  # once each, though there are four steps
     with pytest.raises(torch.OutOfMemoryError):
-        training.fitting(lambda size: forward(torch.arange(9)), 1, model)
+        training.halve_on_oom(lambda size: forward(torch.arange(9)), 1, model)
 
 
-def test_pieces_of_all_processes_are_the_batch(monkeypatch):
+def test_microbatches_of_all_processes_are_the_batch(monkeypatch):
     monkeypatch.setattr(training, "WORLD", 3)
     for n in (1, 2, 3, 7, 32):
         for size in (1, 2, 5, 32):
             found = []
             for rank in range(3):
                 monkeypatch.setattr(training, "RANK", rank)
-                found.append(training.pieces(n, size))
+                found.append(training.my_microbatches(n, size))
             assert sorted(torch.cat(sum(map(list, found), [])).tolist()) == list(range(n))
             assert len({len(cut) for cut in found}) == 1 and max(len(piece) for cut in found for piece in cut) <= size
 

@@ -211,7 +211,7 @@ def test_the_examples_on_which_training_diverged_are_named(tiny, tmp_path, monke
 
 def test_every_run_has_a_state_of_its_own(tmp_path):
     runs = [stage.start({"out": str(tmp_path), **more}, [], [file]) for more, file in (
-        ({"lr": 1.0}, "stage.py"), ({"lr": 2.0}, "stage.py"), ({"lr": 1.0}, "training.py"), ({"lr": 1.0, "microbatch": 4}, "stage.py"))]
+        ({"lr": 1.0}, "w2s/stage.py"), ({"lr": 2.0}, "w2s/stage.py"), ({"lr": 1.0}, "w2s/training.py"), ({"lr": 1.0, "microbatch": 4}, "w2s/stage.py"))]
     first, *others = map(stage.state, runs)
     assert [other == first for other in others] == [False, False, True]
 

@@ -64,7 +64,6 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
     steps = epochs * math.ceil(len(lengths) / batch_size)
     eval_steps = {round(steps * (i + 1) / evals) for i in range(evals)}
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, fused=True)
-
     batches = list(shuffled_batches(lengths, batch_size, epochs, seed))
     model.train()
 
@@ -110,7 +109,6 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
         if state and broadcast_bool(time.monotonic() - saved >= 60 * save_minutes):
             save_state(state, model, optimizer, curve, best)
             saved = time.monotonic()
-
     bar.close()
     if keep == "best":
         set_weights(model, best)
@@ -195,7 +193,6 @@ def shuffled_batches(lengths, size, epochs, seed):
     generator = torch.Generator().manual_seed(seed)
     for _ in range(epochs):
         order = torch.randperm(len(lengths), generator=generator)
-
         # sorted within pools of 16 batches: up in one, down in the next, so that their ends meet
         pools = []
         for i, pool in enumerate(order.split(16 * size)):
@@ -234,11 +231,15 @@ def full_state(model, *optimizers):
     return get_state_dict(model, optimizers, options=options)
 
 
+@torch.no_grad()
 def set_weights(model, weights):
     """Gives the model the weights that the first process holds, in all processes."""
-    from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
-    options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=WORLD > 1)
-    set_model_state_dict(model, weights, options=options)
+    for name, own in model.state_dict().items():
+        value = weights[name] if RANK == 0 else torch.empty(own.shape, dtype=own.dtype)
+        value = value.to(DEVICE)
+        if WORLD > 1:
+            dist.broadcast(value, 0)
+        own.copy_(shard_like(own, value))
 
 
 def save_state(path, model, optimizer, curve, best):
@@ -260,8 +261,7 @@ def save_state(path, model, optimizer, curve, best):
 def load_state(path, model, optimizer):
     """Takes up the state of training. Returns the curve so far, and the best weights."""
     state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    set_weights(model, state.pop("weights"))
-
+    set_weights(model, state["weights"])
     # Not by torch's set_optimizer_state_dict, which would hold the moments on the device twice.
     for name, weight in model.named_parameters():
         for key, value in state["moments"]["state"].get(name, {}).items():  # {}: no gradient

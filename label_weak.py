@@ -1,10 +1,10 @@
-"""The weak supervisor and transfer.jsonl -> labels.jsonl: soft labels for the student, and no ground truth among them.
+"""The weak supervisor and transfer.jsonl -> labels.jsonl: soft labels, and no ground truth.
 
-    python label_weak.py --model=results/sciq/seed0/weak_gpt2/model --data=data/sciq/transfer.jsonl \\
-        --out=results/sciq/seed0/labels_gpt2
+    python label_weak.py --model=results/sciq/seed0/weak_gpt2/model \\
+        --data=data/sciq/transfer.jsonl --out=results/sciq/seed0/labels_gpt2
 
-Each line is {"id", "text", "probs": [p0, p1]}. A person or another model may write such a file as well. The data may be of
-any length: it passes through memory a thousand lines at a time.
+Each line is {"id", "text", "probs": [p0, p1]}. A person or another model may write such a file as
+well. The data may be of any length: it passes through memory a thousand lines at a time.
 """
 
 import itertools
@@ -21,29 +21,39 @@ def main(
 ):
     beside = Path(data).parent / "task.json"
     task = str(beside) if beside.is_file() else ""
-    run = stage.start({"model": model, "data": data, "out": out, "batch_size": batch_size, "task": task},
-                      inputs=["model", "data", "task"], code=[__file__, "w2s/classifier.py", "w2s/checkpoint.py", "w2s/training.py"])
+    arguments = {"model": model, "data": data, "out": out, "batch_size": batch_size, "task": task}
+    code = [__file__, "w2s/classifier.py", "w2s/checkpoint.py", "w2s/training.py"]
+    run = stage.start(arguments, inputs=["model", "data", "task"], code=code)
     if not run:
         return
+
+    # A bad line is found before the work begins.
     count, forms = 0, set()
-    for row in records.lines(data, "id", "text|choices"):  # a bad line is found before the work begins
-        count, forms = count + 1, forms | {"choices" in row}
+    for row in records.lines(data, "id", "text|choices"):
+        count += 1
+        forms.add("choices" in row)
     choices = records.one_form(data, forms)
     label_words = records.read_task(task).get("label_words", [])
+
+    # Load the supervisor.
     hub.go_offline_if_unreachable(model)
     from w2s import classifier
 
     with hub.fetching(model):
         net, tokenizer = classifier.load(model, head="keep", choices=choices)
     turned = not choices and the_other_way_round(model, net.config.id2label, label_words)
+
+    # Label the texts, while they are written.
     metrics = {"examples": count, "class1_share": 0.0}
 
     def labels():
         rows = records.lines(data, "id", "text|choices")
         bar = classifier.progress(count, "label", " texts")
         while chunk := list(itertools.islice(rows, 1024)):
-            probs = classifier.predict(net, tokenizer, records.texts(data, chunk), batch_size, what="")
-            probs = probs.flip(1) if turned else probs
+            texts = records.texts(data, chunk)
+            probs = classifier.predict(net, tokenizer, texts, batch_size, what="")
+            if turned:
+                probs = probs.flip(1)
             labelled = records.with_probs(chunk, probs, "id", "text", "choices", "group")
             class1 = sum(records.predicted(row["probs"])[1] for row in labelled)
             metrics["class1_share"] += class1 / count
@@ -54,17 +64,22 @@ def main(
     stage.finish(run, metrics, {"labels.jsonl": labels()})
     print(f"{count} examples labelled, {metrics['class1_share']:.1%} of them as class 1 -> {out}")
     if not 0.1 <= metrics["class1_share"] <= 0.9:
-        stage.warn("nearly all labels are of one class: is the supervisor trained well, and the data balanced?")
+        stage.warn("nearly all labels are of one class: "
+                   "is the supervisor trained well, and the data balanced?")
 
 
 def the_other_way_round(model, id2label, label_words):
-    """Whether a model from elsewhere has the task's classes in the other order. One line says so, or
-    which class is which where its names are not the task's label words."""
+    """Whether a model from elsewhere has the task's classes in the other order.
+
+    One line says so, or which class is which where its names are not the task's label words.
+    """
     names = [str(id2label.get(i, "")).strip() for i in range(2)]
     found = [name.lower() for name in names]
     wanted = [word.strip().lower() for word in label_words]
-    if names == ["LABEL_0", "LABEL_1"] or found == wanted:  # the first: a model of train_weak.py
+    of_ours = names == ["LABEL_0", "LABEL_1"]  # a model of train_weak.py
+    if of_ours or found == wanted:
         return False
+
     which = f"{model} calls class 0 {names[0]!r} and class 1 {names[1]!r}"
     if wanted:
         which += f", the task {wanted[0]!r} and {wanted[1]!r}"

@@ -1,5 +1,5 @@
-"""Every loss a student can be trained with. Edit one here, or add one, and rerun: its students are trained again, and those of
-every loss that calls what you edited.
+"""Every loss a student can be trained with. Edit one here, or add one, and rerun: its students are
+trained again, and those of every loss that calls what you edited.
 
 A loss is a plain function over the whole batch; it may mix the examples of the batch as it likes:
 
@@ -12,6 +12,8 @@ A loss is a plain function over the whole batch; it may mix the examples of the 
     python train_strong.py ... --loss=conf:alpha=0.75,warmup=0.1
 
 This file needs nothing but torch: copy it into a project of your own.
+
+In the comments and docstrings p is the student's prediction, q the supervisor's.
 """
 
 import torch
@@ -28,16 +30,24 @@ def xent(logits, weak_probs, step_frac):
 
 
 def harden(logits, weak_probs):
-    """The student's own predictions as 0/1 targets, with a threshold that adapts to the batch. (B, 2), (B, 2) -> (B, 2)
+    """The student's own predictions as 0/1 targets. (B, 2), (B, 2) -> (B, 2), without gradient.
 
-    The threshold is set so that class 1 gets the share of the batch that the supervisor gives it on average: for
-    balanced data, half of the batch. Examples that tie at the threshold share what is left of class 1 between them,
-    so ties never push a whole batch into one class and the order of the batch plays no part. No gradient.
+    The threshold adapts to the batch: class 1 gets the share of the batch that the supervisor
+    gives it on average. For balanced data that is half of the batch.
+
+    Examples that tie at the threshold share what is left of class 1 between them. So ties never
+    push a whole batch into one class, and the order of the batch plays no part.
     """
-    margin = (logits[:, 1] - logits[:, 0]).detach()  # (B,) unlike p1, a margin does not saturate into ties at 1.0
-    count = (weak_probs[:, 1].mean() * len(margin)).round()  # how many examples go to class 1
-    threshold = margin.sort(descending=True).values[count.long().clamp(min=1) - 1]
-    above, tied = (margin > threshold).float(), (margin == threshold).float()  # (B,), (B,)
+    # A margin does not saturate into ties at 1.0, as the probability of class 1 would.
+    margin = (logits[:, 1] - logits[:, 0]).detach()  # (B,)
+
+    # So many examples go to class 1, those of the largest margins.
+    count = (weak_probs[:, 1].mean() * len(margin)).round()
+    last = count.long().clamp(min=1) - 1
+    threshold = margin.sort(descending=True).values[last]
+
+    above = (margin > threshold).float()  # (B,)
+    tied = (margin == threshold).float()  # (B,)
     class1 = above + tied * (count - above.sum()) / tied.sum()
     return torch.stack([1 - class1, class1], 1)
 
@@ -45,8 +55,11 @@ def harden(logits, weak_probs):
 def conf(logits, weak_probs, step_frac, alpha=0.5, warmup=0.2):
     """Auxiliary confidence loss: the student is also trained towards its own hardened predictions.
 
-    CE(p, (1-a) q + a h), where a rises linearly from 0 to alpha over the first `warmup` of training and h is `harden`.
-    Burns et al. 2023, section 4.3 and appendix; matching the supervisor's class prior: openai/weak-to-strong.
+    CE(p, (1-a) q + a h), where h is `harden` and a rises linearly from 0 to alpha over the first
+    `warmup` of training.
+
+    Burns et al. 2023, section 4.3 and appendix. It matches the supervisor's class prior, as
+    openai/weak-to-strong does.
     """
     a = alpha * min(1.0, step_frac / warmup) if warmup else alpha
     return cross_entropy(logits, (1 - a) * weak_probs + a * harden(logits, weak_probs))
@@ -58,51 +71,92 @@ def bootstrap(logits, weak_probs, step_frac, beta=None, hard=False):
     soft (eq. 6): CE(p, beta q + (1-beta) p), gradient through both p; beta 0.95
     hard (eq. 7): CE(p, beta q + (1-beta) onehot(argmax p)), target fixed; beta 0.8
     """
-    beta = (0.8 if hard else 0.95) if beta is None else beta
-    own = torch.nn.functional.one_hot(logits.argmax(1), 2).float() if hard else logits.softmax(1)  # (B, 2)
+    if hard:
+        beta = 0.8 if beta is None else beta
+        own = torch.nn.functional.one_hot(logits.argmax(1), 2).float()  # (B, 2)
+    else:
+        beta = 0.95 if beta is None else beta
+        own = logits.softmax(1)  # (B, 2)
     return cross_entropy(logits, beta * weak_probs + (1 - beta) * own)
 
 
 def product(logits, weak_probs, step_frac, alpha=1.0, beta=1.0):
-    """Target: both opinions multiplied, p^beta q^alpha, to sum 1, no gradient through it; CE(p, target). openai/weak-to-strong."""
-    target = (beta * logits.log_softmax(1) + alpha * weak_probs.clamp(min=1e-8).log()).softmax(1).detach()  # (B, 2)
+    """CE(p, target), where the target multiplies both opinions: p^beta q^alpha, to sum 1.
+
+    No gradient through the target. openai/weak-to-strong.
+    """
+    log_q = weak_probs.clamp(min=1e-8).log()  # (B, 2)
+    target = (beta * logits.log_softmax(1) + alpha * log_q).softmax(1).detach()  # (B, 2)
     return cross_entropy(logits, target)
 
 
 def reverse_ce(logits, weak_probs, step_frac):
-    """CE(q, p): the student avoids what the supervisor thinks unlikely. Xu et al. 2025, arXiv 2505.24313."""
-    return -(logits.softmax(1) * weak_probs.clamp(min=1e-8).log()).sum(1).mean()
+    """CE(q, p): the student avoids what the supervisor thinks unlikely.
+
+    Xu et al. 2025, arXiv 2505.24313.
+    """
+    log_q = weak_probs.clamp(min=1e-8).log()  # (B, 2)
+    return -(logits.softmax(1) * log_q).sum(1).mean()
 
 
 def reverse_kl(logits, weak_probs, step_frac):
-    """KL(p, q): as reverse_ce, and the student stays unsure where it may. Yao et al. 2025, arXiv 2502.11107."""
-    return (logits.softmax(1) * (logits.log_softmax(1) - weak_probs.clamp(min=1e-8).log())).sum(1).mean()
+    """KL(p, q): as reverse_ce, and the student stays unsure where it may.
+
+    Yao et al. 2025, arXiv 2502.11107.
+    """
+    log_p = logits.log_softmax(1)  # (B, 2)
+    log_q = weak_probs.clamp(min=1e-8).log()  # (B, 2)
+    return (logits.softmax(1) * (log_p - log_q)).sum(1).mean()
 
 
 def adaptconf(logits, weak_probs, step_frac, T=0.5):
-    """(1-b) KL(q, p) + b CE(p, own class), where b weighs own class against supervisor's, for each example.
+    """(1-b) KL(q, p) + b CE(p, own class): b weighs own class against supervisor's, each example.
 
-    u = exp(CE(p, argmax p) / T), v = exp(CE(p, argmax q) / T), b = u / (u + v), no gradient. Guo et al. 2024, arXiv 2402.03749.
+    b = u / (u + v), no gradient, where u = exp(CE(p, argmax p) / T), v = exp(CE(p, argmax q) / T).
+    Guo et al. 2024, arXiv 2402.03749.
     """
     log_p = logits.log_softmax(1)  # (B, 2)
-    own, weak = (-log_p.gather(1, of.argmax(1, keepdim=True)).squeeze(1) for of in (logits, weak_probs))  # (B,), (B,)
+
+    # CE(p, argmax p) and CE(p, argmax q)
+    own = -log_p.gather(1, logits.argmax(1, keepdim=True)).squeeze(1)  # (B,)
+    weak = -log_p.gather(1, weak_probs.argmax(1, keepdim=True)).squeeze(1)  # (B,)
     b = (own / T - weak / T).sigmoid().detach()  # u / (u + v)
-    divergence = (torch.special.xlogy(weak_probs, weak_probs) - weak_probs * log_p).sum(1)  # KL(q, p)
+
+    q_log_q = torch.special.xlogy(weak_probs, weak_probs)  # (B, 2), 0 where q is 0
+    divergence = (q_log_q - weak_probs * log_p).sum(1)  # KL(q, p), (B,)
     return ((1 - b) * divergence + b * own).mean()
 
 
 def entropy(logits, weak_probs, step_frac, alpha=0.5, warmup=0.2):
-    """conf towards the student's own soft predictions: CE(p, (1-a) q + a p), no gradient through the target. EleutherAI/w2s."""
+    """`conf` towards the student's own soft predictions: CE(p, (1-a) q + a p). EleutherAI/w2s.
+
+    No gradient through the target.
+    """
     a = alpha * min(1.0, step_frac / warmup) if warmup else alpha
-    return cross_entropy(logits, (1 - a) * weak_probs + a * logits.softmax(1).detach())
+    own = logits.softmax(1).detach()  # (B, 2)
+    return cross_entropy(logits, (1 - a) * weak_probs + a * own)
 
 
 def window(logits, weak_probs, step_frac, r=0.15):
-    """CE(p, q) of the examples of which the student is unsure, max p < 0.5 + r; their sum divided by the batch. EleutherAI/w2s."""
+    """CE(p, q) of those examples alone of which the student is unsure, max p < 0.5 + r.
+
+    Their sum is divided by the whole batch. EleutherAI/w2s.
+    """
     unsure = logits.softmax(1).amax(1) < 0.5 + r  # (B,)
-    return -((weak_probs * logits.log_softmax(1)).sum(1) * unsure).mean()
+    log_likelihood = (weak_probs * logits.log_softmax(1)).sum(1)  # (B,)
+    return -(log_likelihood * unsure).mean()
 
 
-# Read without being run: add yours inside the braces. What a loss takes from another file is not noticed when it changes.
-LOSSES = {"xent": xent, "conf": conf, "bootstrap": bootstrap, "product": product, "reverse_ce": reverse_ce, "reverse_kl": reverse_kl,
-          "adaptconf": adaptconf, "entropy": entropy, "window": window}
+# This dict is read without being run, so it must stay a plain one. Add your loss inside the braces.
+# What a loss takes from another file is not noticed when it changes.
+LOSSES = {
+    "xent": xent,
+    "conf": conf,
+    "bootstrap": bootstrap,
+    "product": product,
+    "reverse_ce": reverse_ce,
+    "reverse_kl": reverse_kl,
+    "adaptconf": adaptconf,
+    "entropy": entropy,
+    "window": window,
+}

@@ -1,28 +1,28 @@
-"""Labels and a loss -> the student: a strong pretrained model finetuned on the weak supervisor's labels.
+"""Labels and a loss -> the student: a strong model finetuned on the weak supervisor's labels.
 
-    python train_strong.py --model=gpt2-xl --labels=results/sciq/seed0/labels_gpt2/labels.jsonl --loss=conf \\
-        --test=data/sciq/test.jsonl --task=data/sciq/task.json --out=results/sciq/seed0/gpt2-to-gpt2-xl_conf
+    python train_strong.py --model=gpt2-xl --labels=results/sciq/seed0/labels_gpt2/labels.jsonl \\
+        --loss=conf --test=data/sciq/test.jsonl --task=data/sciq/task.json \\
+        --out=results/sciq/seed0/gpt2-to-gpt2-xl_conf
 
-Given ground truth, --labels=data/sciq/transfer.jsonl and --loss=xent, it trains the strong ceiling: the same examples, and
-nothing else differs. Writes predictions.jsonl on the test file, curve.jsonl (a line a step) and run.json.
+Given ground truth, --labels=data/sciq/transfer.jsonl and --loss=xent, it trains the strong ceiling:
+the same examples, and nothing else differs. Writes predictions.jsonl on the test file, curve.jsonl
+(a line a step) and run.json.
 
-With --evals=8 a tenth of the labels is held out, the same for student and ceiling, and eight lines of the curve also tell test
-accuracy, the loss on held-out labels and, given --weak, agreement with the supervisor. --keep=best stops early, by held-out labels.
+With --evals=8 a tenth of the labels is held out, the same for student and ceiling, and the curve
+tells of eight steps more, as the loss on these labels. --keep=best stops early, by that loss.
 """
 
-import collections
 import functools
-import hashlib
 
 from w2s import hub, records, source, stage
 
 
 def main(
     model,               # hub name or folder of a pretrained model
-    labels,              # soft labels {"id", "text", "probs"}, or a data file with ground truth for the ceiling
+    labels,              # soft labels {"id", "text", "probs"}, or ground truth for the ceiling
     test,                # data file it is tested on
     out,                 # folder to write
-    loss="xent",         # a loss of losses.py, with parameters if need be: conf:alpha=0.75,warmup=0.1
+    loss="xent",         # a loss of losses.py; with parameters: conf:alpha=0.75,warmup=0.1
     task="",             # task.json beside the data: names the label words
     head="auto",         # a causal model's head starts from the label words' embeddings where they
                          # differ; words: refuse where they do not; random: from noise
@@ -31,87 +31,89 @@ def main(
     lr=5e-5,             # peak learning rate, after the warm-up
     max_tokens=512,      # longer texts lose their beginning
     seed=0,              # of the order of the examples, and of a random head
-    linear_probe=False,  # train the head alone, on features of the pretrained model that are computed once
-    evals=0,             # how many times to evaluate during training; a tenth of the labels is then held out
-    weak="",             # the supervisor's predictions on the test file: agreement with it goes into the curve
-    keep="last",         # the model of the last step; best: of the evaluation with the lowest loss on held-out labels
+    linear_probe=False,  # train the head alone, on features that are computed once
+    evals=0,             # evaluate so often during training, and hold a tenth of the labels out
+    weak="",             # the supervisor's predictions on the test file: the curve tells agreement
+    keep="last",         # the model of the last step; best: of the lowest loss on held-out labels
     save_model=False,    # keep the trained model, in model/
     # memory and speed; the result is the same
     microbatch=0,        # examples that a process computes at a time, 0: its share of the batch
     checkpointing=False, # compute activations again for the backward pass: less memory
-    fsdp=False,          # spread a model that does not fit on one GPU over the processes of torchrun
+    fsdp=False,          # spread a model that does not fit on one GPU over torchrun's processes
     save_minutes=10.0,   # save the state of training so often; a rerun goes on from it
 ):
-    run = stage.start(locals(), code=[__file__, "w2s/training.py", "w2s/classifier.py", "w2s/checkpoint.py"] + ["w2s/probe.py"] * linear_probe,
-                      inputs=["model", "labels", "test", "task", "weak"], loss=loss)
+    arguments = locals()
+    code = [__file__, "w2s/training.py", "w2s/classifier.py", "w2s/checkpoint.py", "w2s/records.py"]
+    if linear_probe:
+        code.append("w2s/probe.py")
+    run = stage.start(arguments, ["model", "labels", "test", "task", "weak"], code, loss)
     if not run:
         return
-    if keep not in ("last", "best") or keep == "best" and not (evals and epochs):
+
+    # Read all files, and refuse what is wrong with them, before anything is computed.
+    if keep not in ("last", "best") or (keep == "best" and not (evals and epochs)):
         stage.refuse(f"--keep={keep}: last or best is needed, best with --evals")
     loss_name, parameters = source.parse_loss(loss)
-    train_rows = records.read_jsonl(labels, "id", "text|choices", "probs|label")
-    if len({"probs" in row for row in train_rows}) > 1:
-        stage.refuse(f"{labels}: some lines have probs and some have not; soft labels and ground truth do not mix")
+    train_rows, held_rows = records.read_labels(labels), []
     test_rows = records.read_jsonl(test, "id", "text|choices", "label")
-    weak_probs = {row["id"]: row["probs"] for row in records.read_jsonl(weak, "id", "probs")} if weak else {}
-    if weak and weak_probs.keys() != {row["id"] for row in test_rows}:
-        stage.refuse(f"{weak} does not hold the ids of {test}: the supervisor's predictions on this very file are needed")
-    held_rows = []
-    if evals:  # by a hash of id, or group: the same examples for student and ceiling, whatever the order of their files
-        groups, tenth = [str(row.get("group", row["id"])) for row in train_rows], max(1, len(train_rows) // 10)
-        sizes = collections.Counter(groups)
-        place = [(sizes[group] > tenth, hashlib.sha256(group.encode()).digest()) for group in groups]  # groups larger than that come last
-        last = sorted(place)[tenth - 1]
-        train_rows, held_rows = ([row for row, here in zip(train_rows, place) if (here <= last) == held] for held in (False, True))
-        if 2 * len(held_rows) > len(train_rows):
-            stage.refuse(f"{labels}: --evals would hold {len(held_rows)} of {len(place)} labels out, whole groups of them; there are too few")
+    supervisor = records.read_supervisor(weak, test, test_rows) if weak else {}
+    if evals:
+        train_rows, held_rows = records.hold_out(labels, train_rows)
     texts, held_texts = records.texts(labels, train_rows), records.texts(labels, held_rows)
     records.both_classes(labels, train_rows)
     test_texts = records.texts(test, test_rows, like=texts)
     label_words = records.read_task(task).get("label_words")
+
+    # Load the model.
     hub.go_offline_if_unreachable(model)
     import torch
-
     import losses
     from w2s import training
     if linear_probe:
         from w2s import probe as learner
     else:
         from w2s import classifier as learner
-
-    def soft(rows):
-        """(N, 2) soft labels; one-hot for ground truth"""
-        return torch.tensor([row.get("probs") or [1 - row["label"], row["label"]] for row in rows], dtype=torch.float32)
-
     with hub.fetching(model):
         net, tokenizer = learner.load(model, label_words, head, seed, max_tokens, fsdp,
                                       choices=isinstance(texts[0], list))
-    tested = {}  # step: predictions on the test file
 
-    def predict(step, what="predict"):
-        if step not in tested:
-            probs = learner.predict(net, tokenizer, test_texts, microbatch or batch_size, what=what)
-            tested[step] = records.with_probs(test_rows, probs, "id", "label")
-        return tested[step]
+    # Train it.
+    targets = torch.tensor(records.soft_labels(train_rows)).float()  # (N, 2)
+    held_targets = torch.tensor(records.soft_labels(held_rows)).float()
+    evaluated = {}  # step: predictions on the test file
+    def predict(texts, what=""):
+        return learner.predict(net, tokenizer, texts, microbatch or batch_size, what=what)
 
     def evaluate(step):
-        rows = predict(step, what="")
-        probs = learner.predict(net, tokenizer, held_texts, microbatch or batch_size, what="")
-        same = [records.same(row["probs"], weak_probs[row["id"]]) for row in rows if weak]
-        return {**records.accuracy(rows), **({"agreement": sum(same) / len(same)} if weak else {}),
-                "held_out_loss": float(losses.cross_entropy(probs.clamp(min=1e-8).log(), soft(held_rows)))}
+        evaluated[step] = records.with_probs(test_rows, predict(test_texts), "id", "label")
+        found = records.accuracy(evaluated[step])
+        if weak:
+            found["agreement"] = records.agreement(evaluated[step], supervisor)
+        log_p = predict(held_texts).clamp(min=1e-8).log()
+        found["held_out_loss"] = float(losses.cross_entropy(log_p, held_targets))
+        return found
 
+    loss_function = functools.partial(losses.LOSSES[loss_name], **parameters)
     with stage.explain_divergence(train_rows):
-        curve = learner.finetune(net, tokenizer, texts, soft(train_rows),
-                                 functools.partial(losses.LOSSES[loss_name], **parameters), checkpointing,
-                                 epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, microbatch=microbatch,
-                                 state=stage.state(run), save_minutes=save_minutes, evals=evals, evaluate=evaluate, keep=keep)
-    step = training.kept(curve, keep)
-    predictions = predict(step)
-    metrics = {**records.accuracy(predictions), "step": step, "parameters": learner.parameters(net, tokenizer)}
-    model_output = {"model": functools.partial(learner.save, net, tokenizer)} if save_model else {}
-    stage.finish(run, metrics, {"predictions.jsonl": predictions, "curve.jsonl": curve, **model_output})
-    print("test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error) ->".format(**metrics), out)
+        curve = learner.finetune(
+            net, tokenizer, texts, targets, loss_function, checkpointing, epochs=epochs,
+            batch_size=batch_size, lr=lr, seed=seed, microbatch=microbatch, keep=keep,
+            evals=evals, evaluate=evaluate, state=stage.state(run), save_minutes=save_minutes)
+
+    # Write what it makes of the test file, and how it came to it.
+    step = training.best_step(curve) if keep == "best" else len(curve)
+    predictions = evaluated.get(step)
+    if not predictions:
+        probs = predict(test_texts, what="predict")
+        predictions = records.with_probs(test_rows, probs, "id", "label")
+    metrics = {**records.accuracy(predictions), "step": step}
+    metrics["parameters"] = learner.parameters(net, tokenizer)
+    outputs = {"predictions.jsonl": predictions, "curve.jsonl": curve}
+    if save_model:
+        outputs["model"] = functools.partial(learner.save, net, tokenizer)
+    stage.finish(run, metrics, outputs)
+    said = "test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error) ->"
+    print(said.format(**metrics), out)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Ground truth -> the weak supervisor: a small model finetuned on weak_train.jsonl.
 
-    python train_weak.py --model=gpt2 --train=data/sciq/weak_train.jsonl --test=data/sciq/test.jsonl \\
-        --task=data/sciq/task.json --out=results/sciq/seed0/weak_gpt2
+    python train_weak.py --model=gpt2 --train=data/sciq/weak_train.jsonl \\
+        --test=data/sciq/test.jsonl --task=data/sciq/task.json --out=results/sciq/seed0/weak_gpt2
 
-Writes model/ (which label_weak.py reads), predictions.jsonl on the test file, curve.jsonl (a line a step) and run.json.
-Its test accuracy is the floor of the gap that PGR measures.
+Writes model/ (which label_weak.py reads), predictions.jsonl on the test file, curve.jsonl (a line a
+step) and run.json. Its test accuracy is the floor of the gap that PGR measures.
 """
 
 import functools
@@ -25,23 +25,31 @@ def main(
     lr=5e-5,             # peak learning rate, after the warm-up
     max_tokens=512,      # longer texts lose their beginning
     seed=0,              # of the order of the examples, and of a random head
-    linear_probe=False,  # train the head alone, on features of the pretrained model that are computed once
+    linear_probe=False,  # train the head alone, on features that are computed once
     # memory and speed; the result is the same
     microbatch=0,        # examples that a process computes at a time, 0: its share of the batch
     checkpointing=False, # compute activations again for the backward pass: less memory
-    fsdp=False,          # spread a model that does not fit on one GPU over the processes of torchrun
+    fsdp=False,          # spread a model that does not fit on one GPU over torchrun's processes
     save_minutes=10.0,   # save the state of training so often; a rerun goes on from it
 ):
-    run = stage.start(locals(), code=[__file__, "w2s/training.py", "w2s/classifier.py", "w2s/checkpoint.py"] + ["w2s/probe.py"] * linear_probe,
-                      inputs=["model", "train", "test", "task"], loss="xent")
+    arguments = locals()
+    code = [__file__, "w2s/training.py", "w2s/classifier.py", "w2s/checkpoint.py"]
+    if linear_probe:
+        code.append("w2s/probe.py")
+    inputs = ["model", "train", "test", "task"]
+    run = stage.start(arguments, inputs, code, loss="xent")
     if not run:
         return
+
+    # Read all files, and refuse what is wrong with them, before anything is computed.
     train_rows = records.read_jsonl(train, "id", "text|choices", "label")
     test_rows = records.read_jsonl(test, "id", "text|choices", "label")
     texts = records.texts(train, train_rows)
     records.both_classes(train, train_rows)
     test_texts = records.texts(test, test_rows, like=texts)
     label_words = records.read_task(task).get("label_words")
+
+    # Load the model.
     hub.go_offline_if_unreachable(model)
     import torch
 
@@ -50,21 +58,27 @@ def main(
         from w2s import probe as learner
     else:
         from w2s import classifier as learner
-
     with hub.fetching(model):
         net, tokenizer = learner.load(model, label_words, head, seed, max_tokens, fsdp,
                                       choices=isinstance(texts[0], list))
+
+    # Train it.
     targets = torch.eye(2)[[row["label"] for row in train_rows]]  # (N, 2)
     with stage.explain_divergence(train_rows):
         curve = learner.finetune(net, tokenizer, texts, targets, losses.xent, checkpointing,
                                  epochs=epochs, batch_size=batch_size, lr=lr, seed=seed,
-                                 microbatch=microbatch, state=stage.state(run), save_minutes=save_minutes)
+                                 microbatch=microbatch, state=stage.state(run),
+                                 save_minutes=save_minutes)
+
+    # Write it, and what it makes of the test file.
     probs = learner.predict(net, tokenizer, test_texts, microbatch or batch_size)
     predictions = records.with_probs(test_rows, probs, "id", "label")
     metrics = records.accuracy(predictions)
-    stage.finish(run, metrics, {"predictions.jsonl": predictions, "curve.jsonl": curve,
-                                "model": functools.partial(learner.save, net, tokenizer)})
-    print("test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error) ->".format(**metrics), out)
+    outputs = {"predictions.jsonl": predictions, "curve.jsonl": curve,
+               "model": functools.partial(learner.save, net, tokenizer)}
+    stage.finish(run, metrics, outputs)
+    said = "test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error) ->"
+    print(said.format(**metrics), out)
 
 
 if __name__ == "__main__":

@@ -150,7 +150,7 @@ def rates(title, model, ids, rounds):
 
     @torch.no_grad()
     def predict():
-        for batch in training.batches(lengths, 32):
+        for batch in classifier.sorted_batches(lengths, 32):
             forward(batch)
 
     works = {"finetuning": (int(lengths[:320].sum()), 6, finetune)}

@@ -1,4 +1,5 @@
-"""Every analysis that analyses.sh can add, on tiny models: the stages it calls, what they leave, and what the report makes of it."""
+"""Every analysis that analyses.sh can add, on tiny models: the stages it calls, what they leave,
+and what the report makes of it."""
 
 import hashlib
 import json
@@ -46,18 +47,35 @@ def analyses(tiny, tmp_path_factory):
 def test_every_student_is_there_and_in_the_report(analyses):
     seed, _, printed = analyses
     made = {path.name for path in seed.iterdir()}
-    students = {"xent", "conf", "probe-xent", "probe-conf", "xent-then-probe", "conf-then-probe", "xent-via-tiny-gpt2", "conf-via-tiny-gpt2",
-                "prompt", "prompt-5-weak", "prompt-5-true"}
+    students = {
+        "xent",
+        "conf",
+        "probe-xent",
+        "probe-conf",
+        "xent-then-probe",
+        "conf-then-probe",
+        "xent-via-tiny-gpt2",
+        "conf-via-tiny-gpt2",
+        "prompt",
+        "prompt-5-weak",
+        "prompt-5-true",
+    }
     assert {f"tiny-bert-to-tiny-llama_{student}" for student in students} < made
     report = json.loads((seed.parent / "report.json").read_text())
-    found = {(pair["weak"]["name"], pair["ceiling"]["name"]): {m["name"]: m for m in pair["students"]}
-             for pair in [report, *report["more_pairs"]]}
+    found = {
+        (pair["weak"]["name"], pair["ceiling"]["name"]): {m["name"]: m for m in pair["students"]}
+        for pair in [report, *report["more_pairs"]]
+    }
     assert found.keys() == {("tiny-bert", "tiny-llama"), ("tiny-bert", "tiny-llama-generative")}
     assert found["tiny-bert", "tiny-llama"].keys() == students
     assert found["tiny-bert", "tiny-llama-generative"].keys() == {"xent", "xent-via-tiny-gpt2"}
     assert all("left out" not in text for run in printed for _, text in run)
     tables = (seed.parent / "report.md").read_text()
-    assert re.search(r"Chain, student: xent-via-tiny-gpt2: tiny-bert 0\.\d+ → tiny-gpt2 0\.\d+ → tiny-llama 0\.\d+\.", tables)
+    assert re.search(
+        r"Chain, student: xent-via-tiny-gpt2: "
+        r"tiny-bert 0\.\d+ → tiny-gpt2 0\.\d+ → tiny-llama 0\.\d+\.",
+        tables,
+    )
     for picture in ("pgr", "agreement", "confidence", "curves"):
         assert (seed.parent / f"{picture}.png").read_bytes()[:4] == b"\x89PNG"
 
@@ -74,87 +92,143 @@ def test_a_chain_passes_its_labels_on(analyses):
         return json.loads((seed / student / "run.json").read_text())["inputs"]["labels"]["path"]
 
     assert labels("tiny-bert-to-tiny-gpt2_xent").endswith("labels_tiny-bert/labels.jsonl")
-    assert labels("tiny-bert-to-tiny-llama_xent-via-tiny-gpt2").endswith("labels_tiny-bert-to-tiny-gpt2_xent/labels.jsonl")
+    assert labels("tiny-bert-to-tiny-llama_xent-via-tiny-gpt2").endswith(
+        "labels_tiny-bert-to-tiny-gpt2_xent/labels.jsonl"
+    )
     between = read(seed / "labels_tiny-bert-to-tiny-gpt2_xent" / "labels.jsonl")
-    assert {tuple(row) for row in between} == {("id", "text", "probs")} and between != read(seed / "labels_tiny-bert" / "labels.jsonl")
+    assert {tuple(row) for row in between} == {("id", "text", "probs")}
+    assert between != read(seed / "labels_tiny-bert" / "labels.jsonl")
 
 
 def test_the_folders_of_a_chain_of_four():
-    assert pairs.teachers("a-to-", "conf:alpha=0.5-via-b,c") == ["a-to-b_conf:alpha=0.5", "a-to-c_conf:alpha=0.5-via-b"]
+    assert pairs.teachers("a-to-", "conf:alpha=0.5-via-b,c") == [
+        "a-to-b_conf:alpha=0.5",
+        "a-to-c_conf:alpha=0.5-via-b",
+    ]
     assert pairs.teachers("a-to-", "xent") == []
 
 
 def test_evaluations_during_training(analyses):
     seed, _, _ = analyses
-    for student in ("tiny-bert-to-tiny-llama_conf", "tiny-bert-to-tiny-llama_probe-conf", "ceiling_tiny-llama"):
+    for student in (
+        "tiny-bert-to-tiny-llama_conf",
+        "tiny-bert-to-tiny-llama_probe-conf",
+        "ceiling_tiny-llama",
+    ):
         folder = seed / student
         curve, predictions = read(folder / "curve.jsonl"), read(folder / "predictions.jsonl")
         points = [point for point in curve if "accuracy" in point]
-        assert len(points) == 2 and points[-1]["step"] == len(curve) and all(point["held_out_loss"] > 0 for point in points)
-        right = sum((row["probs"][1] > 0.5) == row["label"] for row in predictions) / len(predictions)
+        assert len(points) == 2
+        assert points[-1]["step"] == len(curve)
+        assert all(point["held_out_loss"] > 0 for point in points)
+        right = sum((row["probs"][1] > 0.5) == row["label"] for row in predictions)
+        right /= len(predictions)
         assert points[-1]["accuracy"] == pytest.approx(right)
         if student.startswith("ceiling"):
             assert "agreement" not in points[-1]
         else:
-            weak = {row["id"]: row["probs"][1] > 0.5 for row in read(seed / "weak_tiny-bert" / "predictions.jsonl")}
+            weak = {
+                row["id"]: row["probs"][1] > 0.5
+                for row in read(seed / "weak_tiny-bert" / "predictions.jsonl")
+            }
             assert points[-1]["agreement"] == pytest.approx(
-                sum((row["probs"][1] > 0.5) == weak[row["id"]] for row in predictions) / len(predictions))
+                sum((row["probs"][1] > 0.5) == weak[row["id"]] for row in predictions)
+                / len(predictions)
+            )
 
 
-def test_held_out_labels_are_not_trained_on_and_are_the_same_for_the_ceiling(analyses, tiny, tmp_path):
+def test_held_out_labels_are_not_trained_on_and_are_the_same_for_the_ceiling(
+    analyses, tiny, tmp_path
+):
     """Other labels for the tenth that is held out change the curve's loss, and not a weight."""
     seed, data, _ = analyses
     transfer = read(data / "transfer.jsonl")
-    held = sorted(transfer, key=lambda row: hashlib.sha256(row["id"].encode()).digest())[:len(transfer) // 10]
-    flipped = [row | {"label": 1 - row["label"]} if row in held else row for row in reversed(transfer)]
-    write(tmp_path / "flipped.jsonl", sorted(flipped, key=lambda row: [other["id"] for other in transfer].index(row["id"])))
-    inside("train_strong.py", f"--model={tiny['llama']}", f"--labels={tmp_path}/flipped.jsonl", f"--test={data}/test.jsonl",
-           f"--task={data}/task.json", "--evals=2", "--batch_size=16", "--lr=3e-3", f"--out={tmp_path}/out")
+    by_hash = sorted(transfer, key=lambda row: hashlib.sha256(row["id"].encode()).digest())
+    held = by_hash[: len(transfer) // 10]
+    flipped = [row | {"label": 1 - row["label"]} if row in held else row for row in transfer]
+    write(tmp_path / "flipped.jsonl", flipped)
+    files = [f"--labels={tmp_path}/flipped.jsonl", f"--test={data}/test.jsonl",
+             f"--task={data}/task.json", f"--out={tmp_path}/out"]
+    flags = ["--evals=2", "--batch_size=16", "--lr=3e-3"]
+    inside("train_strong.py", f"--model={tiny['llama']}", *files, *flags)
     ceiling = seed / "ceiling_tiny-llama"
-    assert (tmp_path / "out" / "predictions.jsonl").read_bytes() == (ceiling / "predictions.jsonl").read_bytes()
-    ours, theirs = ([point["held_out_loss"] for point in read(folder / "curve.jsonl") if "held_out_loss" in point]
-                    for folder in (tmp_path / "out", ceiling))
+    predictions = (tmp_path / "out" / "predictions.jsonl").read_bytes()
+    assert predictions == (ceiling / "predictions.jsonl").read_bytes()
+
+    def held_out_losses(folder):
+        points = read(folder / "curve.jsonl")
+        return [point["held_out_loss"] for point in points if "held_out_loss" in point]
+
+    ours, theirs = held_out_losses(tmp_path / "out"), held_out_losses(ceiling)
     assert all(a != pytest.approx(b) for a, b in zip(ours, theirs))
 
 
 def test_examples_of_a_group_are_held_out_together(analyses, tiny, tmp_path):
-    """Forty rows, half of them in one group: another label for all of a group that is held out changes no weight, of any other it does,
-    and the largest is not the one that is held out, though its hash comes first."""
+    """Forty rows, half of them in one group.
+
+    Another label for all of a group that is held out changes no weight, for any other it does. The
+    largest is not the one that is held out, though its hash comes first.
+    """
     _, data, _ = analyses
-    names = sorted(("g0", "g1", "g2", "g3", "g4", "g5"), key=lambda group: hashlib.sha256(group.encode()).digest())
-    made = [{"id": f"r{i}", "group": names[0 if i < 20 else i // 4 - 4], **row} for i, row in enumerate(rows(40))]
+    names = sorted(
+        ("g0", "g1", "g2", "g3", "g4", "g5"),
+        key=lambda group: hashlib.sha256(group.encode()).digest(),
+    )
+    made = [
+        {"id": f"r{i}", "group": names[0 if i < 20 else i // 4 - 4], **row}
+        for i, row in enumerate(rows(40))
+    ]
 
     def predictions(name, lines):
         labels = write(tmp_path / f"{name}.jsonl", lines)
-        inside("train_strong.py", f"--model={tiny['gpt2']}", f"--labels={labels}", f"--test={data}/test.jsonl", "--evals=1", "--epochs=1",
-               "--lr=1e-2", f"--out={tmp_path / name}")
+        files = [f"--labels={labels}", f"--test={data}/test.jsonl", f"--out={tmp_path / name}"]
+        flags = ["--evals=1", "--epochs=1", "--lr=1e-2"]
+        inside("train_strong.py", f"--model={tiny['gpt2']}", *files, *flags)
         return (tmp_path / name / "predictions.jsonl").read_bytes()
 
     largest, held, other, *_ = names
-    changed = lambda group: predictions(group, [row | {"label": 1 - row["label"]} if row["group"] == group else row for row in made])
+    changed = lambda group: predictions(
+        group, [row | {"label": 1 - row["label"]} if row["group"] == group else row for row in made]
+    )
     base = predictions("base", made)
     assert changed(held) == base and base not in (changed(other), changed(largest))
 
 
 def test_the_best_step_is_the_one_that_is_kept_and_saved(analyses, tiny, tmp_path):
     seed, data, _ = analyses
-    common = [f"--labels={seed}/labels_tiny-bert/labels.jsonl", f"--test={data}/test.jsonl", f"--task={data}/task.json"]
-    inside("train_strong.py", f"--model={tiny['llama']}", *common, "--evals=8", "--epochs=8", "--batch_size=8", "--lr=5e-3", "--keep=best",
-           "--save_model", f"--out={tmp_path}/best")
-    points = [point for point in read(tmp_path / "best" / "curve.jsonl") if "held_out_loss" in point]
+    common = [
+        f"--labels={seed}/labels_tiny-bert/labels.jsonl",
+        f"--test={data}/test.jsonl",
+        f"--task={data}/task.json",
+    ]
+    flags = ["--evals=8", "--epochs=8", "--batch_size=8", "--lr=5e-3", "--keep=best",
+             "--save_model", f"--out={tmp_path}/best"]
+    inside("train_strong.py", f"--model={tiny['llama']}", *common, *flags)
+    curve = read(tmp_path / "best" / "curve.jsonl")
+    points = [point for point in curve if "held_out_loss" in point]
     best = min(points, key=lambda point: point["held_out_loss"])
     metrics = json.loads((tmp_path / "best" / "run.json").read_text())["metrics"]
-    assert best != points[-1] and metrics["step"] == best["step"] and metrics["accuracy"] == best["accuracy"]
+    assert best != points[-1]
+    assert metrics["step"] == best["step"]
+    assert metrics["accuracy"] == best["accuracy"]
     # the saved model is that one: trained for no step, it predicts the same
-    inside("train_strong.py", f"--model={tmp_path}/best/model", *common, "--head=keep", "--epochs=0", f"--out={tmp_path}/again")
-    for ours, theirs in zip(*(read(tmp_path / name / "predictions.jsonl") for name in ("best", "again"))):
+    flags = ["--head=keep", "--epochs=0", f"--out={tmp_path}/again"]
+    inside("train_strong.py", f"--model={tmp_path}/best/model", *common, *flags)
+    best, again = (read(tmp_path / name / "predictions.jsonl") for name in ("best", "again"))
+    for ours, theirs in zip(best, again):
         assert ours["probs"] == pytest.approx(theirs["probs"], abs=2e-6)
 
 
 def test_a_saved_model_is_no_other_run(analyses, tiny, tmp_path):
     seed, data, _ = analyses
-    argv = ["train_strong.py", f"--model={tiny['bert']}", f"--labels={seed}/labels_tiny-bert/labels.jsonl", f"--test={data}/test.jsonl",
-            "--epochs=0", f"--out={tmp_path}/out"]
+    argv = [
+        "train_strong.py",
+        f"--model={tiny['bert']}",
+        f"--labels={seed}/labels_tiny-bert/labels.jsonl",
+        f"--test={data}/test.jsonl",
+        "--epochs=0",
+        f"--out={tmp_path}/out",
+    ]
     assert "up to date" not in inside(*argv)[1]
     assert "up to date" not in inside(*argv, "--save_model")[1]  # there is none yet
     assert "up to date" in inside(*argv, "--save_model")[1]

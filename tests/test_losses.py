@@ -1,4 +1,4 @@
-"""Losses against numbers worked out by hand. In the comments, p is the student and q the supervisor."""
+"""Losses against numbers worked out by hand. In the comments p is the student, q the supervisor."""
 
 import ast
 import math
@@ -8,12 +8,26 @@ import pytest
 import torch
 from conftest import ROOT
 
-from losses import LOSSES, adaptconf, bootstrap, conf, entropy, harden, product, reverse_ce, reverse_kl, window, xent
+from losses import (
+    LOSSES,
+    adaptconf,
+    bootstrap,
+    conf,
+    entropy,
+    harden,
+    product,
+    reverse_ce,
+    reverse_kl,
+    window,
+    xent,
+)
 
 LN3 = math.log(3)  # logits (0, ln 3) give p = (1/4, 3/4)
 LOGITS = torch.tensor([[0.0, 0.0], [0.0, LN3]])
 WEAK = torch.tensor([[0.5, 0.5], [0.25, 0.75]])
-H_HALF, H_QUARTER = math.log(2), -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))  # entropies of (1/2, 1/2) and (1/4, 3/4)
+# entropies of (1/2, 1/2) and (1/4, 3/4)
+H_HALF = math.log(2)
+H_QUARTER = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
 
 
 def random_batch(n, seed=0):
@@ -22,7 +36,8 @@ def random_batch(n, seed=0):
 
 
 def test_xent():
-    # row 1: p = q = (1/2, 1/2) -> ln 2 = 0.693147; row 2: p = q = (1/4, 3/4) -> 0.562335; mean 0.627741
+    # row 1: p = q = (1/2, 1/2) -> ln 2 = 0.693147
+    # row 2: p = q = (1/4, 3/4) -> 0.562335; mean 0.627741
     assert xent(LOGITS, WEAK, 0.5).item() == pytest.approx(0.627741, abs=1e-6)
     # a sure and wrong label: -ln 1/4
     assert xent(LOGITS[1:], torch.tensor([[1.0, 0.0]]), 0).item() == pytest.approx(math.log(4))
@@ -43,23 +58,31 @@ def test_hardened_share_is_the_prior():
 
 def test_ties_share_what_is_left():
     half = torch.full((4, 2), 0.5)
-    assert harden(torch.zeros(4, 2), half).tolist() == half.tolist()  # all tie: nobody is flipped, the share holds
-    tied = torch.tensor([[0.0, 2.0], [0.0, 1.0], [0.0, 1.0], [0.0, 0.0]])  # one place left for the two in the middle
+    # all tie: nobody is flipped, the share holds
+    assert harden(torch.zeros(4, 2), half).tolist() == half.tolist()
+    # one place left for the two in the middle
+    tied = torch.tensor([[0.0, 2.0], [0.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
     assert harden(tied, half)[:, 1].tolist() == [1, 0.5, 0.5, 0]
-    saturated = torch.tensor([[0.0, 90.0], [0.0, 80.0], [0.0, 70.0], [0.0, 60.0]])  # all p1 are 1.0 in float32
+    # all p1 are 1.0 in float32
+    saturated = torch.tensor([[0.0, 90.0], [0.0, 80.0], [0.0, 70.0], [0.0, 60.0]])
     assert harden(saturated, half)[:, 1].tolist() == [1, 1, 0, 0]
 
 
 def test_conf():
-    # B = 2, mean q1 = 5/8, so round(1.25) = 1 goes to class 1: h = ((1, 0), (0, 1)). alpha 0.5 in full:
+    # B = 2, mean q1 = 5/8, so round(1.25) = 1 goes to class 1: h = ((1, 0), (0, 1))
+    # alpha 0.5 in full:
     # targets ((3/4, 1/4), (1/8, 7/8)); row 1: ln 2; row 2: -(1/8 ln 1/4 + 7/8 ln 3/4) = 0.425009
     assert conf(LOGITS, WEAK, 1.0).item() == pytest.approx((H_HALF + 0.425009) / 2, abs=1e-6)
-    # halfway through the warm-up a = 0.25: row 2 has target (3/16, 13/16), -(3/16 ln 1/4 + 13/16 ln 3/4) = 0.493672
+    # halfway through the warm-up a = 0.25: row 2 has target (3/16, 13/16),
+    # -(3/16 ln 1/4 + 13/16 ln 3/4) = 0.493672
     assert conf(LOGITS, WEAK, 0.1).item() == pytest.approx((H_HALF + 0.493672) / 2, abs=1e-6)
     assert conf(LOGITS, WEAK, 0.0).item() == xent(LOGITS, WEAK, 0.0).item()
 
 
-P14, HALF, SURE = LOGITS[1:], torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]])  # one example, p = (1/4, 3/4)
+# one example, p = (1/4, 3/4)
+P14 = LOGITS[1:]
+HALF = torch.tensor([[0.5, 0.5]])
+SURE = torch.tensor([[1.0, 0.0]])
 LN4, LN43 = math.log(4), math.log(4 / 3)  # -ln 1/4, -ln 3/4
 
 
@@ -67,9 +90,13 @@ def test_product():
     # p q = (1/8, 3/8), to sum 1 (1/4, 3/4): the supervisor that says nothing changes nothing
     assert product(P14, HALF, 0).item() == pytest.approx(H_QUARTER, abs=1e-6)
     # q = (3/4, 1/4): p q = (3/16, 3/16), target (1/2, 1/2): (ln 4 + ln 4/3) / 2
-    assert product(P14, torch.tensor([[0.75, 0.25]]), 0).item() == pytest.approx((LN4 + LN43) / 2, abs=1e-6)
+    assert product(P14, torch.tensor([[0.75, 0.25]]), 0).item() == pytest.approx(
+        (LN4 + LN43) / 2, abs=1e-6
+    )
     # alpha 2: p q^2 = (9/64, 3/64), target (3/4, 1/4)
-    assert product(P14, torch.tensor([[0.75, 0.25]]), 0, alpha=2).item() == pytest.approx(0.75 * LN4 + 0.25 * LN43, abs=1e-6)
+    assert product(P14, torch.tensor([[0.75, 0.25]]), 0, alpha=2).item() == pytest.approx(
+        0.75 * LN4 + 0.25 * LN43, abs=1e-6
+    )
 
 
 def test_reverse():
@@ -77,11 +104,13 @@ def test_reverse():
     assert reverse_ce(P14, HALF, 0).item() == pytest.approx(H_HALF)
     assert reverse_kl(P14, HALF, 0).item() == pytest.approx(H_HALF - H_QUARTER, abs=1e-6)
     assert reverse_kl(LOGITS, WEAK, 0).item() == pytest.approx(0, abs=1e-6)  # p = q
-    assert reverse_ce(P14, SURE, 0).item() == pytest.approx(0.75 * 8 * math.log(10), rel=1e-5)  # q1 = 0 counts as 1e-8
+    # q1 = 0 counts as 1e-8
+    assert reverse_ce(P14, SURE, 0).item() == pytest.approx(0.75 * 8 * math.log(10), rel=1e-5)
 
 
 def test_adaptconf():
-    # q = (1, 0): own class 1, CE ln 4/3; supervisor's class 0, CE ln 4. T 0.5: u = (4/3)^2, v = 16, b = u / (u + v) = 1/10
+    # q = (1, 0): own class 1, CE ln 4/3; supervisor's class 0, CE ln 4
+    # T 0.5: u = (4/3)^2, v = 16, b = u / (u + v) = 1/10
     # KL(q, p) = ln 4: 9/10 ln 4 + 1/10 ln 4/3
     assert adaptconf(P14, SURE, 0).item() == pytest.approx(0.9 * LN4 + 0.1 * LN43, abs=1e-6)
     # T 1: u = 4/3, v = 4, b = 1/4
@@ -91,16 +120,18 @@ def test_adaptconf():
 
 
 def test_entropy():
-    # a = 0.5: target 1/2 (1, 0) + 1/2 (1/4, 3/4) = (5/8, 3/8); halfway through the warm-up a = 0.25: (13/16, 3/16)
+    # a = 0.5: target 1/2 (1, 0) + 1/2 (1/4, 3/4) = (5/8, 3/8)
+    # halfway through the warm-up a = 0.25: (13/16, 3/16)
     assert entropy(P14, SURE, 1.0).item() == pytest.approx(5 / 8 * LN4 + 3 / 8 * LN43, abs=1e-6)
     assert entropy(P14, SURE, 0.1).item() == pytest.approx(13 / 16 * LN4 + 3 / 16 * LN43, abs=1e-6)
     leaf = P14.clone().requires_grad_()
     entropy(leaf, SURE, 1.0).backward()
-    assert leaf.grad.flatten().tolist() == pytest.approx([1 / 4 - 5 / 8, 3 / 4 - 3 / 8])  # p - target
+    # p - target
+    assert leaf.grad.flatten().tolist() == pytest.approx([1 / 4 - 5 / 8, 3 / 4 - 3 / 8])
 
 
 def test_window():
-    # of p = (1/2, 1/2) and (1/4, 3/4) only the first is unsure; its CE of ln 2 divided by two examples
+    # of p = (1/2, 1/2) and (1/4, 3/4) only the first is unsure; its CE of ln 2 by two examples
     assert window(LOGITS, WEAK, 0).item() == pytest.approx(H_HALF / 2)
     assert window(LOGITS, WEAK, 0, r=0.3).item() == pytest.approx((H_HALF + H_QUARTER) / 2)
 
@@ -109,7 +140,8 @@ def test_conf_gives_its_own_predictions_no_gradient():
     logits, weak = random_batch(16)
     leaf = logits.clone().requires_grad_()
     conf(leaf, weak, 1.0, alpha=1.0).backward()
-    assert torch.allclose(leaf.grad, (logits.softmax(1) - harden(logits, weak)) / 16, atol=1e-7)  # (p - target) / B
+    # (p - target) / B
+    assert torch.allclose(leaf.grad, (logits.softmax(1) - harden(logits, weak)) / 16, atol=1e-7)
 
 
 def test_order_of_the_batch_plays_no_part():
@@ -117,17 +149,23 @@ def test_order_of_the_batch_plays_no_part():
     logits[:8] = 0  # ties too
     order = torch.randperm(32, generator=torch.Generator().manual_seed(1))
     for loss in LOSSES.values():
-        assert loss(logits[order], weak[order], 0.5).item() == pytest.approx(loss(logits, weak, 0.5).item(), rel=1e-6)
+        assert loss(logits[order], weak[order], 0.5).item() == pytest.approx(
+            loss(logits, weak, 0.5).item(), rel=1e-6
+        )
 
 
 def test_bootstrap():
-    # soft, beta 1/2, p = (1/4, 3/4), q = (1, 0): target (5/8, 3/8): -(5/8 ln 1/4 + 3/8 ln 3/4) = 0.974315
+    # soft, beta 1/2, p = (1/4, 3/4), q = (1, 0): target (5/8, 3/8):
+    # -(5/8 ln 1/4 + 3/8 ln 3/4) = 0.974315
     assert bootstrap(P14, SURE, 0, beta=0.5).item() == pytest.approx(0.974315, abs=1e-6)
-    # hard, beta 1/2: onehot(argmax p) = (0, 1), target (1/2, 1/2): -(1/2 ln 1/4 + 1/2 ln 3/4) = 0.836988
+    # hard, beta 1/2: onehot(argmax p) = (0, 1), target (1/2, 1/2):
+    # -(1/2 ln 1/4 + 1/2 ln 3/4) = 0.836988
     assert bootstrap(P14, SURE, 0, beta=0.5, hard=True).item() == pytest.approx(0.836988, abs=1e-6)
     # defaults: 0.95 q + 0.05 p = (0.9625, 0.0375); 0.8 q + 0.2 onehot = (0.8, 0.2)
     assert bootstrap(P14, SURE, 0).item() == pytest.approx(0.9625 * LN4 + 0.0375 * LN43, rel=1e-6)
-    assert bootstrap(P14, SURE, 0, hard=True).item() == pytest.approx(0.8 * LN4 + 0.2 * LN43, rel=1e-6)
+    assert bootstrap(P14, SURE, 0, hard=True).item() == pytest.approx(
+        0.8 * LN4 + 0.2 * LN43, rel=1e-6
+    )
 
 
 def test_soft_bootstrap_has_gradient_through_both():

@@ -35,7 +35,10 @@ def make(folder, tokenizer, config, kind=transformers.AutoModel, **names):
 
 
 def changed(source, folder, change=None, **settings):
-    """A copy of a model with another checkpoint, {name: tensor} -> {name: tensor}, or configuration."""
+    """A copy of a model with other settings in its configuration, or another checkpoint.
+
+    change  {name: tensor} -> {name: tensor}
+    """
     shutil.copytree(source, folder)
     if change:
         weights = change(load_file(folder / "model.safetensors"))
@@ -45,12 +48,14 @@ def changed(source, folder, change=None, **settings):
     return folder
 
 
-# ------------------------------------------------------------------------- weights from the checkpoint
+# ---------------------------------------------------------------------- weights from the checkpoint
 
 def without(*parts):
     """A checkpoint that has lost the tensors whose names hold one of the parts."""
     def change(weights):
-        return {key: value for key, value in weights.items() if not any(part in key for part in parts)}
+        return {
+            key: value for key, value in weights.items() if not any(part in key for part in parts)
+        }
     return change
 
 
@@ -61,7 +66,9 @@ def renamed(prefix):
 
 
 def one_layer_more(weights):
-    more = {key.replace(".1.", ".2."): value.clone() for key, value in weights.items() if ".1." in key}
+    more = {
+        key.replace(".1.", ".2."): value.clone() for key, value in weights.items() if ".1." in key
+    }
     return weights | more
 
 
@@ -69,24 +76,44 @@ def one_layer_more(weights):
 @pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "base_model.model."])
 def test_a_checkpoint_of_a_wrapped_model_is_refused(tiny, tmp_path, family, prefix):
     model = changed(tiny[family], tmp_path / "m", renamed(prefix))
-    with pytest.raises(ValueError, match=rf"tensors \(.*, \.\.\.\) .*not in its checkpoint.*it has {prefix}"):
+    with pytest.raises(
+        ValueError, match=rf"tensors \(.*, \.\.\.\) .*not in its checkpoint.*it has {prefix}"
+    ):
         classifier.load(model, WORDS)
 
 
-@pytest.mark.parametrize("family, change, settings, complaint", [
-    ("gpt2", without("h.1.mlp"), {}, r"4 tensors \(transformer.h.1.mlp.c_fc.bias"),
-    ("llama", without("layers.0.self_attn.k_proj"), {}, r"1 tensor \(model.layers.0.self_attn.k_proj"),
-    ("bert", without("layer.1.output.dense.weight"), {}, r"1 tensor \(bert.encoder.layer.1.output"),
-    ("bert", without("pooler.dense.bias"), {}, r"1 tensor \(bert.pooler.dense.bias\)"),
-    ("gpt2", None, {"vocab_size": 500}, "transformer.wte.weight"),
-    ("bert", None, {"vocab_size": 500}, "bert.embeddings.word_embeddings.weight"),
-    ("bert", None, {"max_position_embeddings": 80}, "bert.embeddings.position_embeddings.weight"),
-    ("llama", None, {"intermediate_size": 48}, "6 tensors .*another shape"),
-    ("llama", None, {"num_hidden_layers": 3}, r"9 tensors \(model.layers.2"),
-    ("llama", one_layer_more, {}, r"9 tensors \(model.layers.2.*no place"),
-    ("bert", one_layer_more, {}, r"16 tensors \(encoder.layer.2.*no place"),
-    ("gpt2", None, {"n_layer": 1}, r"11 tensors \(transformer.h.1.*no place"),
-])
+@pytest.mark.parametrize(
+    "family, change, settings, complaint",
+    [
+        ("gpt2", without("h.1.mlp"), {}, r"4 tensors \(transformer.h.1.mlp.c_fc.bias"),
+        (
+            "llama",
+            without("layers.0.self_attn.k_proj"),
+            {},
+            r"1 tensor \(model.layers.0.self_attn.k_proj",
+        ),
+        (
+            "bert",
+            without("layer.1.output.dense.weight"),
+            {},
+            r"1 tensor \(bert.encoder.layer.1.output",
+        ),
+        ("bert", without("pooler.dense.bias"), {}, r"1 tensor \(bert.pooler.dense.bias\)"),
+        ("gpt2", None, {"vocab_size": 500}, "transformer.wte.weight"),
+        ("bert", None, {"vocab_size": 500}, "bert.embeddings.word_embeddings.weight"),
+        (
+            "bert",
+            None,
+            {"max_position_embeddings": 80},
+            "bert.embeddings.position_embeddings.weight",
+        ),
+        ("llama", None, {"intermediate_size": 48}, "6 tensors .*another shape"),
+        ("llama", None, {"num_hidden_layers": 3}, r"9 tensors \(model.layers.2"),
+        ("llama", one_layer_more, {}, r"9 tensors \(model.layers.2.*no place"),
+        ("bert", one_layer_more, {}, r"16 tensors \(encoder.layer.2.*no place"),
+        ("gpt2", None, {"n_layer": 1}, r"11 tensors \(transformer.h.1.*no place"),
+    ],
+)
 def test_weights_and_config_that_do_not_belong_together_are_refused(
         tiny, tmp_path, family, change, settings, complaint):
     model = changed(tiny[family], tmp_path / "m", change, **settings)
@@ -110,7 +137,9 @@ def test_a_supervisor_that_has_lost_its_head_labels_nothing(tiny, tmp_path):
     classifier.save(model, tokenizer, tmp_path / "whole")
     lost = changed(tmp_path / "whole", tmp_path / "lost", without("score"))
     data = write(tmp_path / "data.jsonl", [{"id": i, "text": text} for i, text in enumerate(TEXTS)])
-    status, _, message = inside("label_weak.py", lost, f"--data={data}", f"--out={tmp_path}/out", ok=False)
+    status, _, message = inside(
+        "label_weak.py", lost, f"--data={data}", f"--out={tmp_path}/out", ok=False
+    )
     assert status and "1 tensor (score.weight) of the model are not in its checkpoint" in message
     with pytest.raises(ValueError, match=r"score\.weight"):
         probe.load(str(lost), head="keep")
@@ -132,7 +161,7 @@ def test_a_pooler_that_was_never_there_is_new_and_said_to_be(tiny, tmp_path, cap
     assert "saved without bert.pooler.dense.bias: it is new" in capsys.readouterr().err
 
 
-# -------------------------------------------------------------------- a text by itself, a pass like another
+# ------------------------------------------------------------ a text by itself, a pass like another
 
 def check_against_one_by_one(folder):
     """Predictions in batches of 9 are the library's own of each text alone, unpadded."""
@@ -243,7 +272,7 @@ def test_the_check_draws_no_random_number_and_leaves_no_mode_behind(tiny, monkey
     assert torch.equal(*states)
 
 
-# ------------------------------------------------------------------------------------------ label words
+# -------------------------------------------------------------------------------------- label words
 
 @pytest.fixture
 def ends_texts(tiny, tmp_path):
@@ -251,7 +280,8 @@ def ends_texts(tiny, tmp_path):
     folder = changed(tiny["llama"], tmp_path / "ends")
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
-        single="$A <|endoftext|>", special_tokens=[("<|endoftext|>", 1)])
+        single="$A <|endoftext|>", special_tokens=[("<|endoftext|>", 1)]
+    )
     tokenizer.save_pretrained(folder)
     assert transformers.AutoTokenizer.from_pretrained(folder)("a").input_ids[-1] == 1
     return folder
@@ -275,7 +305,9 @@ def test_words_that_begin_alike_end_no_run_unless_they_are_insisted_on(tiny, tmp
     assert said.count("\n") == 1 and "do not begin with different tokens" in said
     random, _ = classifier.load(tiny["llama"], head="random")
     assert torch.equal(classifier.load(tiny["llama"], alike)[0].score.weight, random.score.weight)
-    status, _, message = inside("train_weak.py", *flags[:-1], f"--out={tmp_path}/b", "--head=words", ok=False)
+    status, _, message = inside(
+        "train_weak.py", *flags[:-1], f"--out={tmp_path}/b", "--head=words", ok=False
+    )
     assert status and "use --head=random" in message
 
 
@@ -283,10 +315,12 @@ def test_nothing_is_asked_after_the_end_of_a_text(ends_texts, tmp_path):
     data = write(tmp_path / "data.jsonl", [{"id": i, **row} for i, row in enumerate(rows(40))])
     (tmp_path / "task.json").write_text(json.dumps({"label_words": WORDS}))
     with pytest.raises(SystemExit, match="tokenizer ends every text"):
-        prompt_strong.main(str(ends_texts), str(data), str(data), f"{tmp_path}/task.json", f"{tmp_path}/out")
+        prompt_strong.main(
+            str(ends_texts), str(data), str(data), f"{tmp_path}/task.json", f"{tmp_path}/out"
+        )
 
 
-# -------------------------------------------------------------------------------- what a model can take
+# ---------------------------------------------------------------------------- what a model can take
 
 LONG = "dull " * 300 + "the film is fine"
 
@@ -310,38 +344,77 @@ def ends(source, folder):
     """A tokenizer that ends texts, as BART's does."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(source)
     tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
-        single="$A <|endoftext|>", special_tokens=[("<|endoftext|>", 1)])
+        single="$A <|endoftext|>", special_tokens=[("<|endoftext|>", 1)]
+    )
     tokenizer.save_pretrained(folder / "ends")
     return folder / "ends"
 
 
-@pytest.mark.parametrize("config", [
-    transformers.BartConfig(d_model=32, encoder_layers=1, decoder_layers=1, encoder_ffn_dim=32,
-                            decoder_ffn_dim=32, encoder_attention_heads=2, decoder_attention_heads=2),
-    transformers.T5Config(d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=4),
-])
+@pytest.mark.parametrize(
+    "config",
+    [
+        transformers.BartConfig(
+            d_model=32,
+            encoder_layers=1,
+            decoder_layers=1,
+            encoder_ffn_dim=32,
+            decoder_ffn_dim=32,
+            encoder_attention_heads=2,
+            decoder_attention_heads=2,
+        ),
+        transformers.T5Config(d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=4),
+    ],
+)
 def test_a_text_that_spells_out_the_end_is_as_good_as_any(tiny, tmp_path, config):
     make(tmp_path / "m", ends(tiny["bert"], tmp_path), config)
     model, tokenizer = classifier.load(tmp_path / "m", WORDS)
-    texts = ["a film", "a <|endoftext|> film", "<|endoftext|>", "one <|endoftext|><|endoftext|>"] * 2
+    texts = [
+        "a film",
+        "a <|endoftext|> film",
+        "<|endoftext|>",
+        "one <|endoftext|><|endoftext|>",
+    ] * 2
     targets = torch.eye(2)[[0, 1] * 4]
     classifier.finetune(model, tokenizer, texts, targets, xent, epochs=1, batch_size=4)
     assert classifier.predict(model, tokenizer, texts).isfinite().all()
 
 
-HYBRID = dict(linear_num_value_heads=2, linear_num_key_heads=2, linear_key_head_dim=8,
-              linear_value_head_dim=8, num_experts=2, num_experts_per_tok=1, moe_intermediate_size=16,
-              shared_expert_intermediate_size=16, decoder_sparse_step=1)
+HYBRID = dict(
+    linear_num_value_heads=2,
+    linear_num_key_heads=2,
+    linear_key_head_dim=8,
+    linear_value_head_dim=8,
+    num_experts=2,
+    num_experts_per_tok=1,
+    moe_intermediate_size=16,
+    shared_expert_intermediate_size=16,
+    decoder_sparse_step=1,
+)
 
 
-@pytest.mark.parametrize("config", [
-    transformers.Qwen3NextConfig(**DECODER, **HYBRID, layer_types=["linear_attention", "full_attention"]),
-    transformers.JambaConfig(**{**SMALL, "tie_word_embeddings": False}, num_key_value_heads=2,
-                             attn_layer_period=2, attn_layer_offset=1, expert_layer_period=2,
-                             expert_layer_offset=1, num_experts=2, mamba_d_state=4, mamba_dt_rank=4,
-                             use_mamba_kernels=False),
-    transformers.OpenAIGPTConfig(n_embd=32, n_layer=2, n_head=4, n_positions=256, initializer_range=0.2),
-])
+@pytest.mark.parametrize(
+    "config",
+    [
+        transformers.Qwen3NextConfig(
+            **DECODER, **HYBRID, layer_types=["linear_attention", "full_attention"]
+        ),
+        transformers.JambaConfig(
+            **{**SMALL, "tie_word_embeddings": False},
+            num_key_value_heads=2,
+            attn_layer_period=2,
+            attn_layer_offset=1,
+            expert_layer_period=2,
+            expert_layer_offset=1,
+            num_experts=2,
+            mamba_d_state=4,
+            mamba_dt_rank=4,
+            use_mamba_kernels=False,
+        ),
+        transformers.OpenAIGPTConfig(
+            n_embd=32, n_layer=2, n_head=4, n_positions=256, initializer_range=0.2
+        ),
+    ],
+)
 def test_a_model_without_a_cache_that_can_be_repeated_is_asked_plainly(tiny, tmp_path, config):
     make(tmp_path / "m", tiny["llama"], config, transformers.AutoModelForCausalLM)
     data = write(tmp_path / "data.jsonl", [{"id": i, **row} for i, row in enumerate(rows(20))])
@@ -352,20 +425,28 @@ def test_a_model_without_a_cache_that_can_be_repeated_is_asked_plainly(tiny, tmp
     made = {str(i): row for i, row in enumerate(rows(20))}
     shots = [made[i]["text"] + WORDS[made[i]["label"]] + "\n\n" for i in run["metrics"]["shots"]]
     model, tokenizer = classifier.load(tmp_path / "m", WORDS, head="words")
-    expected = classifier.predict(model, tokenizer, ["".join(shots) + row["text"] for row in made.values()])
+    expected = classifier.predict(
+        model, tokenizer, ["".join(shots) + row["text"] for row in made.values()]
+    )
     found = [row["probs"][1] for row in read(tmp_path / "out" / "predictions.jsonl")]
     assert found == pytest.approx(expected[:, 1].tolist(), abs=1e-5)
 
 
-# ---------------------------------------------------------------------------------------------- probes
+# ------------------------------------------------------------------------------------------- probes
 
-@pytest.mark.parametrize("config", [
-    transformers.RobertaConfig(**SMALL),
-    transformers.DistilBertConfig(dim=32, hidden_dim=64, n_layers=2, n_heads=4, max_position_embeddings=128),
-    transformers.ElectraConfig(**SMALL, embedding_size=32),
-    transformers.DebertaV2Config(**SMALL),
-    transformers.BertConfig(**SMALL),
-])
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        transformers.RobertaConfig(**SMALL),
+        transformers.DistilBertConfig(
+            dim=32, hidden_dim=64, n_layers=2, n_heads=4, max_position_embeddings=128
+        ),
+        transformers.ElectraConfig(**SMALL, embedding_size=32),
+        transformers.DebertaV2Config(**SMALL),
+        transformers.BertConfig(**SMALL),
+    ],
+)
 def test_a_probe_reads_pretrained_features_only(tiny, tmp_path, monkeypatch, config):
     monkeypatch.setattr(probe, "CACHE", tmp_path / "features")
     make(tmp_path / "m", tiny["bert"], config)
@@ -383,15 +464,24 @@ def test_a_probe_reads_pretrained_features_only(tiny, tmp_path, monkeypatch, con
                           probe.predict(head, backbone, TEXTS), atol=1e-6)
 
 
-# -------------------------------------------------------------------------- somebody else's classifier
+# ----------------------------------------------------------------------- somebody else's classifier
 
-@pytest.mark.parametrize("names, words, said, turned", [
-    (["POSITIVE", "NEGATIVE"], WORDS, "turned round", True),
-    (["NEGATIVE", "POSITIVE"], WORDS, "", False),
-    (["bad", "good"], WORDS, "calls class 0 'bad' and class 1 'good', the task 'negative' and 'positive'", False),
-    (["POSITIVE", "NEGATIVE"], None, "calls class 0 'POSITIVE' and class 1 'NEGATIVE'", False),
-    (["LABEL_0", "LABEL_1"], WORDS, "", False),
-])
+
+@pytest.mark.parametrize(
+    "names, words, said, turned",
+    [
+        (["POSITIVE", "NEGATIVE"], WORDS, "turned round", True),
+        (["NEGATIVE", "POSITIVE"], WORDS, "", False),
+        (
+            ["bad", "good"],
+            WORDS,
+            "calls class 0 'bad' and class 1 'good', the task 'negative' and 'positive'",
+            False,
+        ),
+        (["POSITIVE", "NEGATIVE"], None, "calls class 0 'POSITIVE' and class 1 'NEGATIVE'", False),
+        (["LABEL_0", "LABEL_1"], WORDS, "", False),
+    ],
+)
 def test_which_class_is_which(tiny, tmp_path, names, words, said, turned, capsys):
     model, tokenizer = classifier.load(tiny["llama"], WORDS)
     classifier.save(model, tokenizer, tmp_path / "ours")

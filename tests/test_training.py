@@ -1,4 +1,5 @@
-"""The training step: one process, microbatches and several processes (gloo) give the same weights, crashes or none."""
+"""The training step: one process, microbatches and several processes (gloo) give the same weights,
+crashes or none."""
 
 import os
 import re
@@ -20,14 +21,15 @@ from losses import xent
 
 MIX = '''
 def mix(logits, weak_probs, step_frac):
-    """Every example's loss depends on the whole batch; and, where a test says so, half of training is all there is."""
+    """Every example's loss depends on the whole batch. Where a test says so, it ends half way."""
     import os, signal
     if os.environ.get("CRASH") and step_frac >= 0.5:
         os.kill(os.getpid(), signal.SIGKILL)
     if os.environ.get("STEPS"):
         print(step_frac, file=open(os.environ["STEPS"], "a"))
     spread = (logits.softmax(1)[:, 1].std() - weak_probs[:, 1].std()) ** 2
-    return cross_entropy(logits, weak_probs) + 10 * spread + 0.1 * (logits[:, 0].roll(1) * logits[:, 1]).mean()
+    neighbours = (logits[:, 0].roll(1) * logits[:, 1]).mean()
+    return cross_entropy(logits, weak_probs) + 10 * spread + 0.1 * neighbours
 
 
 LOSSES = {"mix": mix, '''
@@ -35,31 +37,42 @@ DRIVER = '''
 import sys, train_strong
 model, data, *runs = sys.argv[1:]
 for run in runs:
-    out, loss, *flags = run.split()
-    train_strong.main(model, data, data, out, loss, epochs=2, batch_size=13, lr=3e-3, save_model=True,
-                      **{name: {"True": True, "best": "best"}.get(value) or int(value) for name, value in (flag.split("=") for flag in flags)})
+    out, loss, *words = run.split()
+    flags = {"epochs": 2, "batch_size": 13, "lr": 3e-3, "save_model": True}
+    for word in words:
+        name, value = word.split("=")
+        flags[name] = {"True": True, "best": "best"}.get(value) or int(value)
+    train_strong.main(model, data, data, out, loss, **flags)
 '''
 LOSSES = ("xent", "conf", "mix")
 # forty examples for a linear layer
-INPUTS, TARGETS = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)), torch.eye(2)[[0, 1] * 20]
+INPUTS = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+TARGETS = torch.eye(2)[[0, 1] * 20]
 LENGTHS = torch.ones(40, dtype=torch.long)
 
 
 @pytest.fixture(scope="module")
 def runs(tiny, tmp_path_factory):
-    """Trains a student for every loss and way of computing, 45 examples in batches of 11 or 12; {way: {loss: folder}}"""
+    """Trains a student for every loss and way of computing, 45 examples in batches of 11 or 12.
+
+    Returns the folder where each stands as way_loss.
+    """
     folder = tmp_path_factory.mktemp("training")
     here = project(folder / "project")
     edit(here / "losses.py", "LOSSES = {", MIX)
     (here / "driver.py").write_text(DRIVER)
     p1s = torch.rand(45, generator=torch.Generator().manual_seed(0)).tolist()
-    data = write(folder / "labels.jsonl", [{"id": f"r{i}", "text": row["text"], "label": row["label"], "probs": [1 - p, p]}
-                                           for i, (row, p) in enumerate(zip(rows(45), p1s))])
+    made = [{"id": f"r{i}", **row} for i, row in enumerate(rows(45))]
+    labelled = [{**row, "probs": [1 - p1, p1]} for row, p1 in zip(made, p1s)]
+    data = write(folder / "labels.jsonl", labelled)
 
     def drive(*outs, processes=1, ok=True, **environment):
-        launch = ["torch.distributed.run", "--standalone", "--nproc-per-node=2"] if processes == 2 else []
-        done = subprocess.run([sys.executable, *(["-m", *launch] if launch else []), str(here / "driver.py"), tiny["llama"], data, *outs],
-                              capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", **environment})
+        command = [sys.executable]
+        if processes == 2:
+            command += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+        command += [str(here / "driver.py"), tiny["llama"], data, *outs]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
         assert (done.returncode == 0) == ok, done.stderr
         return done
 
@@ -72,8 +85,15 @@ def runs(tiny, tmp_path_factory):
     best = "fsdp=True microbatch=4 evals=4 keep=best"
     crashed = f"{folder}/crashed mix {best} save_minutes=0"
     drive(crashed, processes=2, ok=False, CRASH="1")
-    drive(*each("two"), *each("two_micro4", "microbatch=4"), *each("fsdp", "fsdp=True microbatch=4"), f"{folder}/fsdp_best mix {best}",
-          crashed, processes=2, STEPS=f"{folder}/steps")
+    drive(
+        *each("two"),
+        *each("two_micro4", "microbatch=4"),
+        *each("fsdp", "fsdp=True microbatch=4"),
+        f"{folder}/fsdp_best mix {best}",
+        crashed,
+        processes=2,
+        STEPS=f"{folder}/steps",
+    )
     return folder
 
 
@@ -81,16 +101,24 @@ def weights(folder):
     return safetensors.torch.load_file(folder / "model" / "model.safetensors")
 
 
-@pytest.mark.parametrize("way, loss", [
-    *((way, loss) for way in ("micro4", "two", "two_micro4", "fsdp") for loss in LOSSES), ("fsdp", "best")])
+@pytest.mark.parametrize(
+    "way, loss",
+    [
+        *((way, loss) for way in ("micro4", "two", "two_micro4", "fsdp") for loss in LOSSES),
+        ("fsdp", "best"),
+    ],
+)
 def test_same_weights_however_the_batch_is_computed(runs, way, loss):
     expected, found = weights(runs / f"one_{loss}"), weights(runs / f"{way}_{loss}")
     assert expected.keys() == found.keys()
     for name in expected:
-        assert torch.allclose(found[name], expected[name], rtol=0, atol=2e-5), name  # Adam moved them by some 1e-2
+        # Adam moved them by some 1e-2
+        assert torch.allclose(found[name], expected[name], rtol=0, atol=2e-5), name
     expected, found = (read(runs / f"{name}_{loss}" / "predictions.jsonl") for name in ("one", way))
-    assert [row["id"] for row in found] == [row["id"] for row in expected] == [f"r{i}" for i in range(45)]
-    assert [row["probs"] for row in found] == [pytest.approx(row["probs"], abs=1e-5) for row in expected]
+    ids = [f"r{i}" for i in range(45)]
+    assert [row["id"] for row in found] == [row["id"] for row in expected] == ids
+    for ours, theirs in zip(found, expected):
+        assert ours["probs"] == pytest.approx(theirs["probs"], abs=1e-5)
 
 
 def test_losses_differ(runs):
@@ -103,15 +131,18 @@ def test_several_processes_go_on_after_a_crash_with_the_same_bits(runs):
         assert (runs / "crashed" / name).read_bytes() == (runs / "fsdp_best" / name).read_bytes()
     assert not list((runs / "crashed").glob("*state*"))
     steps = [float(line) for line in (runs / "steps").read_text().split()]
-    assert steps.count(0.0) == 8 and steps.count(0.5) == 10  # in both processes: the crashed run went on from half way
+    # in both processes: the crashed run went on from half way
+    assert steps.count(0.0) == 8
+    assert steps.count(0.5) == 10
 
 
 def test_one_process_goes_on_after_a_crash_with_the_same_bits(tiny, tmp_path, monkeypatch):
     data = write(tmp_path / "data.jsonl", [{"id": i, **row} for i, row in enumerate(rows(40))])
 
     def train(name, ok=True):
-        inside("train_weak.py", f"--model={tiny['bert']}", f"--train={data}", f"--test={data}", "--batch_size=4", "--save_minutes=0",
-               f"--out={tmp_path / name}", ok=ok)
+        files = [f"--train={data}", f"--test={data}", f"--out={tmp_path / name}"]
+        flags = ["--batch_size=4", "--save_minutes=0"]
+        inside("train_weak.py", f"--model={tiny['bert']}", *files, *flags, ok=ok)
 
     def crash(logits, targets, step_frac):
         if step_frac >= 0.5:
@@ -123,11 +154,19 @@ def test_one_process_goes_on_after_a_crash_with_the_same_bits(tiny, tmp_path, mo
         patch.setattr(losses, "xent", crash)
         train("crashed", ok=False)
     state, = (tmp_path / "crashed").glob("state-*.pt")
-    assert len(torch.load(state, weights_only=True)["curve"]) == 10 and not (tmp_path / "crashed" / "run.json").exists()
+    assert len(torch.load(state, weights_only=True)["curve"]) == 10
+    assert not (tmp_path / "crashed" / "run.json").exists()
     train("crashed")
     for name in ("model/model.safetensors", "predictions.jsonl", "curve.jsonl"):
-        assert (tmp_path / "crashed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    assert {path.name for path in (tmp_path / "crashed").iterdir()} == {"model", "predictions.jsonl", "curve.jsonl", "run.json"}
+        assert (tmp_path / "crashed" / name).read_bytes() == (
+            tmp_path / "whole" / name
+        ).read_bytes()
+    assert {path.name for path in (tmp_path / "crashed").iterdir()} == {
+        "model",
+        "predictions.jsonl",
+        "curve.jsonl",
+        "run.json",
+    }
 
 
 def test_a_parameter_that_gets_no_gradient_is_no_hindrance_to_going_on(tmp_path):
@@ -135,8 +174,8 @@ def test_a_parameter_that_gets_no_gradient_is_no_hindrance_to_going_on(tmp_path)
         torch.manual_seed(0)
         net = torch.nn.Linear(3, 2)
         net.unused = torch.nn.Parameter(torch.zeros(2))
-        training.train(net, lambda batch: net(INPUTS[batch]), LENGTHS, TARGETS, loss, epochs=4, batch_size=8,
-                       lr=0.1, state=state, save_minutes=0.0)
+        recipe = {"epochs": 4, "batch_size": 8, "lr": 0.1, "state": state, "save_minutes": 0.0}
+        training.train(net, lambda batch: net(INPUTS[batch]), LENGTHS, TARGETS, loss, **recipe)
         return net.weight
 
     def crash(logits, targets, step_frac):
@@ -151,7 +190,10 @@ def test_a_parameter_that_gets_no_gradient_is_no_hindrance_to_going_on(tmp_path)
 
 @pytest.mark.parametrize("keep", ["last", "best"])
 def test_the_step_that_is_kept_and_going_on_to_it(tmp_path, keep):
-    """The held-out loss is made up: best at the second of four evaluations. Stopped after the third one and started again."""
+    """The held-out loss is made up: best at the second of four evaluations.
+
+    Training is stopped after the third one and started again.
+    """
     def run(name, evals=4, crash=False):
         torch.manual_seed(0)
         net, seen = torch.nn.Linear(3, 2), {}
@@ -163,15 +205,20 @@ def test_the_step_that_is_kept_and_going_on_to_it(tmp_path, keep):
             net.eval()
             return {"held_out_loss": abs(step - 9)}
 
-        curve = training.train(net, lambda batch: net(INPUTS[batch]), LENGTHS, TARGETS, xent, epochs=4,
-                               batch_size=8, lr=0.1, state=tmp_path / name, save_minutes=0.0, evals=evals, evaluate=evaluate,
-                               keep=keep if evals else "last")
+        def forward(batch):
+            return net(INPUTS[batch])
+
+        curve = training.train(
+            net, forward, LENGTHS, TARGETS, xent, epochs=4, batch_size=8, lr=0.1,
+            state=tmp_path / name, save_minutes=0.0,
+            evals=evals, evaluate=evaluate, keep=keep if evals else "last")
         return net, curve, seen
 
     net, curve, seen = run("whole")
-    assert [point["step"] for point in curve if "held_out_loss" in point] == [5, 10, 15, 20] == list(seen)
-    assert training.kept(curve, keep) == {"last": 20, "best": 10}[keep]
-    assert torch.equal(net.weight, seen[training.kept(curve, keep)]) and net.training
+    steps = [point["step"] for point in curve if "held_out_loss" in point]
+    assert steps == [5, 10, 15, 20] == list(seen)
+    assert training.best_step(curve) == 10
+    assert torch.equal(net.weight, seen[{"last": 20, "best": 10}[keep]]) and net.training
     assert torch.equal(seen[20], run("plain", evals=0)[0].weight)  # to evaluate changes nothing
     with pytest.raises(KeyboardInterrupt):
         run("crashed", crash=True)
@@ -179,7 +226,13 @@ def test_the_step_that_is_kept_and_going_on_to_it(tmp_path, keep):
     assert torch.equal(again.weight, net.weight) and list(seen) == [20] and len(curve) == 20
 
 
-@pytest.mark.parametrize("broken", [lambda logits: logits.sum() * float("nan"), lambda logits: (logits - logits.detach()).abs().sqrt().sum()])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda logits: logits.sum() * float("nan"),
+        lambda logits: (logits - logits.detach()).abs().sqrt().sum(),
+    ],
+)
 def test_a_loss_that_is_no_number_stops_training_there(tmp_path, broken):
     """A loss of nan; or a finite one whose gradient is none."""
     def run(state, loss):
@@ -187,7 +240,9 @@ def test_a_loss_that_is_no_number_stops_training_there(tmp_path, broken):
         net, seen = torch.nn.Linear(3, 2), []
         forward = lambda batch: seen.append(batch.tolist()) or net(INPUTS[batch])
         try:
-            training.train(net, forward, LENGTHS, TARGETS, loss, epochs=2, batch_size=8, lr=0.1, state=state)
+            training.train(
+                net, forward, LENGTHS, TARGETS, loss, epochs=2, batch_size=8, lr=0.1, state=state
+            )
         except training.Diverged as error:
             assert "step 7 of 10" in str(error) and error.batch == seen[-1]
         return net.weight
@@ -197,21 +252,39 @@ def test_a_loss_that_is_no_number_stops_training_there(tmp_path, broken):
 
     stopped = run(tmp_path / "state.pt", from_step_7)
     state = torch.load(tmp_path / "state.pt", weights_only=True)
-    assert stopped.isfinite().all() and torch.equal(state["weights"]["weight"], stopped) and len(state["curve"]) == 6
-    assert torch.equal(run(tmp_path / "state.pt", xent), run(tmp_path / "other.pt", xent))  # from there on, with the loss mended
+    assert stopped.isfinite().all()
+    assert torch.equal(state["weights"]["weight"], stopped)
+    assert len(state["curve"]) == 6
+    # from there on, with the loss mended
+    assert torch.equal(run(tmp_path / "state.pt", xent), run(tmp_path / "other.pt", xent))
 
 
 def test_the_examples_on_which_training_diverged_are_named(tiny, tmp_path, monkeypatch):
-    data = str(write(tmp_path / "data.jsonl", [{"id": f"r{i}", **row} for i, row in enumerate(rows(20))]))
-    monkeypatch.setitem(losses.LOSSES, "xent", lambda logits, targets, step_frac: logits.sum() / 0 * 0)
-    with pytest.raises(SystemExit, match=r"training has diverged: loss nan.* at step 1 of 5\. A smaller --lr .* examples r\d+, r\d+, r\d+, r\d+$"):
-        train_strong.main(str(tiny["gpt2"]), data, data, str(tmp_path / "out"), batch_size=4, epochs=1)
+    made = [{"id": f"r{i}", **row} for i, row in enumerate(rows(20))]
+    data = str(write(tmp_path / "data.jsonl", made))
+
+    def broken(logits, targets, step_frac):
+        return logits.sum() / 0 * 0
+
+    monkeypatch.setitem(losses.LOSSES, "xent", broken)
+    said = (r"training has diverged: loss nan.* at step 1 of 5\. "
+            r"A smaller --lr .* examples r\d+, r\d+, r\d+, r\d+$")
+    model, out = str(tiny["gpt2"]), str(tmp_path / "out")
+    with pytest.raises(SystemExit, match=said):
+        train_strong.main(model, data, data, out, batch_size=4, epochs=1)
     assert not (tmp_path / "out" / "run.json").exists()
 
 
 def test_every_run_has_a_state_of_its_own(tmp_path):
-    runs = [stage.start({"out": str(tmp_path), **more}, [], [file]) for more, file in (
-        ({"lr": 1.0}, "stage.py"), ({"lr": 2.0}, "stage.py"), ({"lr": 1.0}, "training.py"), ({"lr": 1.0, "microbatch": 4}, "stage.py"))]
+    def start(file, **arguments):
+        return stage.start({"out": str(tmp_path), **arguments}, [], [file])
+
+    runs = [
+        start("w2s/stage.py", lr=1.0),
+        start("w2s/stage.py", lr=2.0),
+        start("w2s/training.py", lr=1.0),
+        start("w2s/stage.py", lr=1.0, microbatch=4),
+    ]
     first, *others = map(stage.state, runs)
     assert [other == first for other in others] == [False, False, True]
 
@@ -227,19 +300,21 @@ def test_checkpointing_changes_nothing_but_memory(runs, tiny):
 
         def keep(tensor):
             storage = tensor.untyped_storage()
-            kept[storage.data_ptr()] = (storage.nbytes(), tensor)  # held, so that no address comes twice
+            # held, so that no address comes twice
+            kept[storage.data_ptr()] = storage.nbytes(), tensor
             return tensor
 
         own = {p.untyped_storage().data_ptr() for p in model.parameters()}
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            classifier.finetune(model, tokenizer, [row["text"] for row in rows(32)], torch.eye(2)[[0, 1] * 16], xent, checkpointing, epochs=1)
+            texts, targets = [row["text"] for row in rows(32)], torch.eye(2)[[0, 1] * 16]
+            classifier.finetune(model, tokenizer, texts, targets, xent, checkpointing, epochs=1)
         return sum(size for address, (size, _) in kept.items() if address not in own)
 
     assert kept(True) < 0.5 * kept(False)
 
 
 def test_out_of_memory_halves_the_microbatch_and_says_so(tiny, capsys):
-    """No GPU here: the error of one that holds five examples at a time, and three where it must keep their graph."""
+    """No GPU here: the error of one that holds five examples at a time, three with their graph."""
     texts, targets = [row["text"] for row in rows(30)], torch.eye(2)[[0, 1] * 15]
     found = {}
     for limited in (False, True):
@@ -251,32 +326,48 @@ def test_out_of_memory_halves_the_microbatch_and_says_so(tiny, capsys):
                 raise torch.OutOfMemoryError("CUDA out of memory")
             return classifier.forward(model, [ids[i] for i in batch], tokenizer.pad_token_id)
 
-        training.train(model, forward, torch.tensor([len(i) for i in ids]), targets, xent, batch_size=15, lr=3e-3)
+        lengths = torch.tensor([len(i) for i in ids])
+        training.train(model, forward, lengths, targets, xent, batch_size=15, lr=3e-3)
         found[limited] = torch.cat([p.detach().flatten() for p in model.parameters()])
     assert torch.allclose(found[True], found[False], rtol=0, atol=5e-6)
     said = re.findall(r"going on with --microbatch=(\d+)", capsys.readouterr().err)
     assert said == ["8", "4", "2"]  # once each, though there are four steps
     with pytest.raises(torch.OutOfMemoryError):
-        training.fitting(lambda size: forward(torch.arange(9)), 1, model)
+        training.halve_on_oom(lambda size: forward(torch.arange(9)), 1, model)
 
 
-def test_pieces_of_all_processes_are_the_batch(monkeypatch):
+def test_microbatches_of_all_processes_are_the_batch(monkeypatch):
     monkeypatch.setattr(training, "WORLD", 3)
     for n in (1, 2, 3, 7, 32):
         for size in (1, 2, 5, 32):
             found = []
             for rank in range(3):
                 monkeypatch.setattr(training, "RANK", rank)
-                found.append(training.pieces(n, size))
+                found.append(training.my_microbatches(n, size))
             assert sorted(torch.cat(sum(map(list, found), [])).tolist()) == list(range(n))
-            assert len({len(cut) for cut in found}) == 1 and max(len(piece) for cut in found for piece in cut) <= size
+            assert len({len(cut) for cut in found}) == 1
+            assert max(len(piece) for cut in found for piece in cut) <= size
 
 
-@pytest.mark.parametrize("value", [lambda logits: logits.sum(1), lambda logits: None, lambda logits: 0.5, lambda logits: logits.sum().detach()])
+@pytest.mark.parametrize(
+    "value",
+    [
+        lambda logits: logits.sum(1),
+        lambda logits: None,
+        lambda logits: 0.5,
+        lambda logits: logits.sum().detach(),
+    ],
+)
 def test_a_loss_that_gives_no_scalar_with_gradient_is_named(value):
     net = torch.nn.Linear(3, 2)
     with pytest.raises(TypeError, match="not a scalar with gradient: is .mean"):
-        training.train(net, lambda batch: net(torch.ones(len(batch), 3)), torch.ones(8), torch.eye(2)[[0, 1] * 4], lambda logits, *_: value(logits))
+        training.train(
+            net,
+            lambda batch: net(torch.ones(len(batch), 3)),
+            torch.ones(8),
+            torch.eye(2)[[0, 1] * 4],
+            lambda logits, *_: value(logits),
+        )
 
 
 @pytest.mark.parametrize("lengths, unit", [([1, 3], " tokens"), ([1, 1], " examples")])

@@ -15,8 +15,12 @@ from transformers import PretrainedConfig
 
 from w2s.training import BF16, DEVICE, RANK
 
-TEXTS = ("No", "So it was, they said.", "On that day of all days, while the rain came down and nobody in town "
-         "knew what to do, three of them went out to look for the road that had been there before.")
+TEXTS = (
+    "No",
+    "So it was, they said.",
+    "While the rain came down and nobody in town knew what to do, three of them went out to look "
+    "for the old road.",
+)
 
 
 def without_noise(config):
@@ -34,20 +38,21 @@ def without_noise(config):
 
 
 def without_sparse_attention(config, max_tokens):
-    """Gives BigBird the full attention to which it turns by itself, for good, at its first short text.
+    """Gives BigBird the full attention to which it turns by itself at its first short text.
 
-    Raises ValueError where texts may be so long that it would read them sparsely, in a batch of such.
+    Raises ValueError where texts may be so long that it would read them sparsely.
     """
     if getattr(config, "attention_type", None) == "block_sparse":
         short = (5 + 2 * config.num_random_blocks) * config.block_size
         if not max_tokens or max_tokens > short:
-            raise ValueError(f"how it reads a text depends on the longest one beside it; give --max_tokens={short} "
-                             'or less, or "attention_type": "original_full" in its config.json')
+            raise ValueError("how it reads a text depends on the longest one beside it; "
+                             f"give --max_tokens={short} or less, "
+                             'or "attention_type": "original_full" in its config.json')
         config.attention_type = "original_full"
 
 
 def from_checkpoint(kind, name, config=None, new_head=False, dtype=torch.float32):
-    """A model of an Auto class, each of its weights from the checkpoint: only a new head may not be.
+    """A model of an Auto class, each of its weights from the checkpoint: but a new head's.
 
     Raises ValueError, which names the tensors. What is not in the checkpoint stands in `untrained`.
     """
@@ -61,11 +66,16 @@ def from_checkpoint(kind, name, config=None, new_head=False, dtype=torch.float32
         base = f"{model.base_model_prefix}."
         tails = tuple(f".{key.removeprefix(base)}" for key in lost - new)
         renamed = [key for key in unused if key.endswith(tails)]
-        hint = f"; it has {min(renamed)}: save it again, from the unwrapped model" if renamed else ""
-        raise ValueError(f"{listed(lost - new)} of the model are not in its checkpoint, or there in another shape{hint}")
+        hint = ""
+        if renamed:
+            hint = f"; it has {min(renamed)}: save it again, from the unwrapped model"
+        raise ValueError(f"{listed(lost - new)} of the model are not in its checkpoint, "
+                         f"or there in another shape{hint}")
+
     left_over = {key for key in unused if is_left_over(model, key)}
     if left_over:
-        raise ValueError(f"{listed(left_over)} of its checkpoint have no place in the model that config.json describes")
+        raise ValueError(f"{listed(left_over)} of its checkpoint have no place "
+                         "in the model that config.json describes")
 
     inside = [key for key in new if not is_outside(model, key)]
     if inside and RANK == 0:
@@ -95,7 +105,7 @@ def is_of_head(model, key, lost):
 
 
 def is_left_over(model, key):
-    """Whether a tensor of the checkpoint, which was not loaded, has its place inside the model: in a
+    """Whether a tensor of the checkpoint that was not loaded has its place inside the model: in a
     layer beyond its last one, or in a module that was configured without it (a bias, say)."""
     if re.search(r"inv_freq$|position_ids$|(attn|attention)\.(masked_)?bias$|causal_mask$", key):
         return False  # tables that older versions saved
@@ -127,8 +137,10 @@ def limit_length(tokenizer, model, max_tokens=None):
 
 
 def check_vocabulary(model, tokenizer):
-    """Raises ValueError where tokenizer and model do not belong together. (Added tokens that no text
-    uses may lie beyond.)"""
+    """Raises ValueError where tokenizer and model do not belong together.
+
+    Added tokens that no text uses may lie beyond.
+    """
     try:
         known = model.get_input_embeddings().num_embeddings
     except (NotImplementedError, AttributeError):
@@ -137,6 +149,76 @@ def check_vocabulary(model, tokenizer):
     if highest >= known:
         raise ValueError(f"the tokenizer has ids up to {highest}, the model knows {known} tokens: "
                          "they do not belong together")
+
+
+def first_tokens(tokenizer, words):
+    """The token with which each word begins after a text; None where there is none."""
+    before = tokenizer("It is:", add_special_tokens=False).input_ids
+    found = []
+    for word in words:
+        ids = tokenizer("It is:" + word, add_special_tokens=False).input_ids
+        own = ids[len(before):][:1]
+        known = ids[:len(before)] == before and own and own != [tokenizer.unk_token_id]
+        found.append(own[0] if known else None)
+    return found
+
+
+@torch.no_grad()
+def make_identity(model):
+    """Makes new layers before the head the identity. Raises ValueError where one is not square."""
+    head = set(head_of(model).parameters())
+    for name, weight in model.named_parameters():
+        if name not in model.untrained or weight in head or name.endswith("norm.weight"):
+            continue
+        if weight.dim() == 1:
+            weight.zero_()
+        elif weight.shape == weight.T.shape:
+            torch.nn.init.eye_(weight)
+        else:
+            raise ValueError(f"a linear probe would read {name}, which is random; "
+                             "finetune this model")
+
+
+def forget_names(config):
+    """The classes are the data's 0 and 1 now, whatever the model called those it knew before."""
+    config.id2label = {i: f"LABEL_{i}" for i in range(config.num_labels)}
+    config.label2id = {name: i for i, name in config.id2label.items()}
+
+
+def has_head(config):
+    """Whether a saved model is a classifier already."""
+    return (config.architectures or [""])[0].endswith("ForSequenceClassification")
+
+
+def is_causal(model):
+    """Whether the head reads the last token (GPT-2, Llama...), not the first (BERT...)."""
+    return hasattr(model, "score")
+
+
+def head_of(model):
+    """The linear layer that gives the two logits, or the score of a choice."""
+    inside = set() if model.base_model is model else set(model.base_model.modules())
+    found = [module for module in model.modules() if isinstance(module, torch.nn.Linear)
+             and module.out_features == model.config.num_labels and module not in inside]
+    if not found:
+        raise ValueError("no linear layer of it gives logits")
+    return found[-1]
+
+
+def shard(model):
+    """Spreads weights, gradients and optimizer state over the processes, layer by layer."""
+    from torch.distributed.fsdp import fully_shard
+
+    # The inner modules first; not the model itself, as `forward` calls its parts.
+    stacks = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
+    layers = [layer for stack in stacks for layer in stack]
+    for module in [*reversed(layers), *model.children()]:
+        if next(module.parameters(), None) is not None:
+            fully_shard(module)
+            # Gradients are summed, not averaged: the loss is that of the whole batch.
+            module.set_gradient_divide_factor(1.0)
+            module.set_force_sum_reduction_for_comms(True)
+    return model
 
 
 @torch.no_grad()
@@ -166,21 +248,24 @@ def check_texts_are_independent(model, tokenizer, compute):
         raise
     except Exception as error:  # each family has its own
         reason = (str(error).strip() or "no reason given").splitlines()[0]
-        raise ValueError(f"it cannot be run on texts as a classifier is ({type(error).__name__}: {reason})")
+        raise ValueError("it cannot be run on texts as a classifier is "
+                         f"({type(error).__name__}: {reason})")
     finally:
         model.eval()
         for module in model.modules():
-            if hasattr(module, "reshard"):  # spread over processes, but whole after a forward pass alone
+            if hasattr(module, "reshard"):  # of shard: it is whole after a forward pass alone
                 module.reshard()
     if not together.isfinite().all():
         raise ValueError("its outputs are not numbers")
     if not close(together, alone):
-        raise ValueError("what it makes of a text depends on the texts beside it in a batch: it reads padding")
+        raise ValueError("what it makes of a text depends on the texts beside it in a batch: "
+                         "it reads padding")
     if ends and close(ended, alone[:1]):
         raise ValueError("it takes an end-of-text token that a text may hold for padding; "
                          "give its tokenizer a pad_token of its own")
     if not close(training, together):
-        raise ValueError("what it makes of a text in training is something else: noise is left in it")
+        raise ValueError("what it makes of a text in training is something else: "
+                         "noise is left in it")
 
 
 def one_by_one(compute, ids):

@@ -1,40 +1,41 @@
 """A Hugging Face model as a two-class classifier: load, encode, batch, predict, finetune, save.
 
     model, tokenizer = load("openai-community/gpt2", label_words=[" no", " yes"])
-    finetune(model, tokenizer, texts, targets, loss)       # targets: (N, 2) soft labels; loss: one of losses.py, say
-    probs = predict(model, tokenizer, texts)               # (N, 2)
-    save(model, tokenizer, "folder")                       # safetensors + tokenizer, for any tool
-    model, tokenizer = load("folder", head="keep")         # else with a new, untrained head
+    finetune(model, tokenizer, texts, targets, loss)    # targets: (N, 2); a loss of losses.py
+    probs = predict(model, tokenizer, texts)            # (N, 2)
+    save(model, tokenizer, "folder")                    # safetensors + tokenizer, for any tool
+    model, tokenizer = load("folder", head="keep")      # else with a new, untrained head
 
-Any model that transformers can load as a sequence classifier will do, by hub name or as a local folder. Under torchrun all
-processes share the work, and each returns the whole result. Copy this file, checkpoint.py and training.py, on which
-it builds, into a project of your own: they need torch, transformers and tqdm.
+Any model will do that transformers can load as a sequence classifier. Under torchrun all processes
+share the work, and each returns the whole result. Copy this file, checkpoint.py and training.py, on
+which it builds, into a project of your own: they need torch, transformers and tqdm.
 """
 
+import math
 import os
 import sys
 
 import torch
 import torch.distributed as dist
 import transformers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
-from transformers import AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-from w2s.checkpoint import autocast, check_texts_are_independent, check_vocabulary, from_checkpoint
-from w2s.checkpoint import limit_length, without_noise, without_sparse_attention
-from w2s.training import DEVICE, RANK, WORLD, batches, fitting, full_state, is_sharded, pieces
-from w2s.training import progress, shard, taking_part, train
+from w2s.checkpoint import autocast, check_texts_are_independent, check_vocabulary, first_tokens
+from w2s.checkpoint import forget_names, from_checkpoint, has_head, head_of, is_causal, limit_length
+from w2s.checkpoint import make_identity, shard, without_noise, without_sparse_attention
+from w2s.training import DEVICE, RANK, WORLD, full_state, halve_on_oom, is_sharded
+from w2s.training import my_microbatches, progress, train
 
-transformers.logging.set_verbosity_error()  # a new head is news to transformers on every load; errors still show
+transformers.logging.set_verbosity_error()  # no news of a new head on every load; errors still show
 transformers.logging.disable_progress_bar()
 
-SHORT_NAMES = {name: f"openai-community/{name}" for name in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")}
+GPT2 = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")
+SHORT_NAMES = {name: f"openai-community/{name}" for name in GPT2}
 
 
 def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=False, choices=False,
          probe=False):
-    """A classifier and its tokenizer, in float32, dropout off: of two classes or, with choices, of
-    which of two texts is right.
+    """A classifier of two classes and its tokenizer, in float32, dropout off.
 
     model        hub name or folder
     label_words  what the classes are called, as the text would go on: [" negative", " positive"]
@@ -46,7 +47,7 @@ def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=Fal
     max_tokens   longer texts lose their beginning, so that the question and the place of the label
                  word stay; without it, texts longer than the model can take do
     fsdp         spread over the processes of torchrun, for a model that does not fit on one GPU
-    choices      its head has one output, the score of one of two texts, instead of two logits
+    choices      of which of two texts is right: its head gives one score of each, not two logits
     probe        other new layers before the head, as RoBERTa's dense one, become the identity: what
                  the head reads is made of pretrained weights alone
 
@@ -56,17 +57,23 @@ def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=Fal
     if head not in ("auto", "words", "random", "keep"):
         raise ValueError(f"there is no head {head!r}: auto, words, random or keep")
     if fsdp and WORLD == 1:
-        raise ValueError("--fsdp spreads a model over several processes: start it by torchrun --nproc-per-node N")
+        raise ValueError("--fsdp spreads a model over several processes: "
+                         "start it by torchrun --nproc-per-node N")
+
+    # What it is, before its weights are read.
     torch.manual_seed(seed)
     name, config, tokenizer = begin(model)
     outputs = 1 if choices else 2
     if head == "keep" and not (has_head(config) and config.num_labels == outputs):
         wanted = "for choices" if choices else "of two classes"
-        raise ValueError(f"{name} has no trained head {wanted}; train_weak.py makes models that have one")
+        raise ValueError(f"{name} has no trained head {wanted}; "
+                         "train_weak.py makes models that have one")
     config.num_labels = outputs
     if head != "keep":
         forget_names(config)
     without_sparse_attention(config, max_tokens)
+
+    # Its weights, and a new head.
     model = from_checkpoint(AutoModelForSequenceClassification, name, config, head != "keep")
     check_vocabulary(model, tokenizer)
     limit_length(tokenizer, model, max_tokens)
@@ -76,6 +83,8 @@ def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=Fal
         set_head(model, tokenizer, name, words, seed, insist=head == "words")
     if probe:
         make_identity(model)
+
+    # To where it works, where it must prove itself.
     model = shard(model) if fsdp else model.to(DEVICE)
 
     def compute(ids):
@@ -89,7 +98,8 @@ def load_language_model(model):
     """A causal language model and its tokenizer, in float32, dropout off, to be tuned on texts."""
     name, config, tokenizer = begin(model)
     if not (config.architectures or [""])[0].endswith(("ForCausalLM", "LMHeadModel")):
-        raise ValueError("it is no causal language model, so it cannot be tuned to go on with a text")
+        raise ValueError("it is no causal language model, "
+                         "so it cannot be tuned to go on with a text")
     model = from_checkpoint(AutoModelForCausalLM, name, config).to(DEVICE)
     check_vocabulary(model, tokenizer)
     limit_length(tokenizer, model)
@@ -106,14 +116,15 @@ def load_language_model(model):
 def begin(model):
     """A model's name for transformers, its configuration without noise, and its tokenizer."""
     name = model if os.path.isdir(model) else SHORT_NAMES.get(model, model)
-    config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+    config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
     without_noise(config)
-    tokenizer = AutoTokenizer.from_pretrained(
+    tokenizer = transformers.AutoTokenizer.from_pretrained(
         name, truncation_side="left", padding_side="right", trust_remote_code=False)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.pad_token is None or not tokenizer("It is").input_ids:
-        raise ValueError("its tokenizer is missing, or has no token to pad with (pad_token or eos_token)")
+        raise ValueError("its tokenizer is missing, or has no token to pad with "
+                         "(pad_token or eos_token)")
     config.pad_token_id = tokenizer.pad_token_id
     return name, config, tokenizer
 
@@ -122,7 +133,9 @@ def begin(model):
 def set_head(model, tokenizer, name, label_words, seed, insist=False):
     """Starts the head of a causal model from its label words' output embeddings, any other one from
     N(0, 0.02); so too where the words begin with the same token, but if one insists on them."""
-    ids = first_tokens(tokenizer, label_words) if is_causal(model) and label_words else []
+    ids = []
+    if is_causal(model) and label_words:
+        ids = first_tokens(tokenizer, label_words)
     if ids and (None in ids or ids[0] == ids[1]):
         same = f"the label words {label_words} do not begin with different tokens of {name}"
         if insist:
@@ -130,6 +143,7 @@ def set_head(model, tokenizer, name, label_words, seed, insist=False):
         if RANK == 0:
             print(f"{same}: its head starts from random weights", file=sys.stderr)
         ids = []
+
     if ids:
         if has_head(model.config) and not model.config.tie_word_embeddings:
             raise ValueError(f"{name} is a classifier without output embeddings; use --head=random")
@@ -144,62 +158,9 @@ def set_head(model, tokenizer, name, label_words, seed, insist=False):
             linear.bias.zero_()
 
 
-def first_tokens(tokenizer, words):
-    """The token with which each word begins as it will stand, after a text; None where there is none."""
-    before = tokenizer("It is:", add_special_tokens=False).input_ids
-    found = []
-    for word in words:
-        ids = tokenizer("It is:" + word, add_special_tokens=False).input_ids
-        own = ids[len(before):][:1]
-        known = ids[:len(before)] == before and own and own != [tokenizer.unk_token_id]
-        found.append(own[0] if known else None)
-    return found
-
-
-@torch.no_grad()
-def make_identity(model):
-    """Makes new layers before the head the identity, where they are square; else raises ValueError."""
-    head = set(head_of(model).parameters())
-    for name, weight in model.named_parameters():
-        if name not in model.untrained or weight in head or name.endswith("norm.weight"):
-            continue
-        if weight.dim() == 1:
-            weight.zero_()
-        elif weight.shape == weight.T.shape:
-            torch.nn.init.eye_(weight)
-        else:
-            raise ValueError(f"a linear probe would read {name}, which is random; finetune this model")
-
-
-def head_of(model):
-    """The linear layer that gives the two logits, or the score of a choice."""
-    inside = set() if model.base_model is model else set(model.base_model.modules())
-    found = [module for module in model.modules() if isinstance(module, torch.nn.Linear)
-             and module.out_features == model.config.num_labels and module not in inside]
-    if not found:
-        raise ValueError("no linear layer of it gives logits")
-    return found[-1]
-
-
-def forget_names(config):
-    """The classes are the data's 0 and 1 now, whatever the model called those it knew before."""
-    config.id2label = {i: f"LABEL_{i}" for i in range(config.num_labels)}
-    config.label2id = {name: i for i, name in config.id2label.items()}
-
-
-def has_head(config):
-    """Whether a saved model is a classifier already."""
-    return (config.architectures or [""])[0].endswith("ForSequenceClassification")
-
-
 def parameters(model, tokenizer):
     """How many weights the model has."""
     return sum(weight.numel() for weight in model.parameters())
-
-
-def is_causal(model):
-    """Whether the head reads the last token (GPT-2, Llama, Qwen...) rather than the first one (BERT...)."""
-    return hasattr(model, "score")
 
 
 def save(model, tokenizer, folder):
@@ -211,11 +172,14 @@ def save(model, tokenizer, folder):
 
 
 def encode(tokenizer, texts):
-    """Token ids of each text, cut on the left to the tokenizer's model_max_length; of a pair of texts, a pair of such lists."""
-    if not isinstance(texts[0], str):
-        first, second = (tokenizer(list(side), truncation=True).input_ids for side in zip(*texts))
-        return list(zip(first, second))
-    return tokenizer(list(texts), truncation=True).input_ids
+    """Token ids of each text, cut on the left to the tokenizer's model_max_length.
+
+    Of a pair of texts it is a pair of such lists.
+    """
+    if isinstance(texts[0], str):
+        return tokenizer(list(texts), truncation=True).input_ids
+    first, second = zip(*texts)
+    return list(zip(encode(tokenizer, first), encode(tokenizer, second)))
 
 
 def size(ids):
@@ -224,19 +188,21 @@ def size(ids):
 
 
 def padded(ids, pad):
-    """B lists of token ids -> tokens (B, L), padded on the right, and lengths (B,), on the device."""
+    """B lists of token ids -> tokens (B, L), padded on the right, and lengths (B,), on DEVICE."""
     longest = max(map(len, ids))
     tokens = torch.tensor([i + [pad] * (longest - len(i)) for i in ids], device=DEVICE)
     return tokens, torch.tensor([len(i) for i in ids], device=DEVICE)
 
 
 def forward(model, ids, pad, past=None):
-    """Logits of one batch: B lists of token ids, or B pairs of them whose scores are the logits -> (B, 2) float32.
+    """Logits of one batch -> (B, 2) float32.
 
+    ids   B lists of token ids; or B pairs of them, whose scores are the logits
     past  keys and values of what a causal model has read before each of them
     """
     if isinstance(ids[0], tuple):
-        return forward(model, [choice for both in ids for choice in both], pad).view(-1, 2)
+        choices = [choice for pair in ids for choice in pair]
+        return forward(model, choices, pad).view(-1, 2)
     if model.config.is_encoder_decoder:
         ids = [with_one_end(one, model.config.eos_token_id) for one in ids]
     tokens, lengths = padded(ids, pad)
@@ -257,42 +223,63 @@ def forward(model, ids, pad, past=None):
 
 
 def with_one_end(ids, end):
-    """Token ids without an end-of-text token that a text spells out: BART and T5 pool where it stands."""
+    """Token ids without an end-of-text token that a text spells out. BART and T5 pool there."""
     return [token for token in ids[:-1] if token != end] + ids[-1:]
+
+
+def probabilities(model, ids, pad):
+    """Class probabilities of one batch -> (B, 2) float32."""
+    return forward(model, ids, pad).softmax(1)
 
 
 def pooled(model, ids, pad):
     """What the head reads: B lists of token ids -> (B, H) float32; of B pairs, (B, 2H)."""
     read = []
-    hook = head_of(model).register_forward_pre_hook(lambda _, inputs: read.append(inputs[0].float()))
+
+    def keep(module, inputs):
+        read.append(inputs[0].float())
+
+    hook = head_of(model).register_forward_pre_hook(keep)
     forward(model, ids, pad)
     hook.remove()
     return read[0].reshape(len(ids), -1)
 
 
 @torch.no_grad()
-def predict(model, tokenizer, texts, batch_size=32, compute=lambda *batch: forward(*batch).softmax(1), what="predict"):
-    """Class probabilities of N texts, or N pairs of texts -> (N, 2) float32, on the CPU, in the order of the texts.
+def predict(model, tokenizer, texts, batch_size=32, compute=probabilities, what="predict"):
+    """Class probabilities of N texts, or N pairs of them -> (N, 2) float32, on the CPU, in order.
 
-    compute  what is made of a model and a batch of token ids, (B, W): another function than the probabilities
+    compute  another function of the model, a batch of token ids and the padding token -> (B, W)
     what     stands before the progress bar; without it there is none
     """
     model.eval()
     ids = encode(tokenizer, texts)
-    result, fits = None, batch_size
-    bar = progress(sum(map(size, ids)), what)
-    for batch in batches(torch.tensor([size(i) for i in ids]), batch_size * WORLD):
-        piece = pieces(len(batch), batch_size)[0]
-        mine = taking_part(batch, piece)
-        values, fits = fitting(lambda n: torch.cat([compute(model, [ids[i] for i in part], tokenizer.pad_token_id)
-                                                    for part in mine.split(n)]), fits, model)
+    sizes = torch.tensor([size(one) for one in ids])
+    result, fitting_size = None, batch_size
+    bar = progress(int(sizes.sum()), what)
+    for batch in sorted_batches(sizes, batch_size * WORLD):
+        # This process's share; in place of none the first text, as with --fsdp all must take part.
+        share, = my_microbatches(len(batch), batch_size)
+        mine = batch[share] if len(share) else batch[:1]
+
+        def work(n):
+            parts = [[ids[i] for i in part] for part in mine.split(n)]
+            return torch.cat([compute(model, part, tokenizer.pad_token_id) for part in parts])
+
+        values, fitting_size = halve_on_oom(work, fitting_size, model)
         result = torch.zeros(len(texts), values.shape[1]) if result is None else result
-        result[batch[piece]] = values[:len(piece)].cpu()
-        bar.update(sum(size(ids[i]) for i in batch))
+        result[batch[share]] = values[:len(share)].cpu()
+        bar.update(int(sizes[batch].sum()))
     bar.close()
     if WORLD > 1:
         dist.all_reduce(result)
     return result
+
+
+def sorted_batches(lengths, size):
+    """Cuts N examples, sorted by length (N,), into batches of near-equal size: index tensors."""
+    order = lengths.argsort(stable=True)
+    return list(order.tensor_split(math.ceil(len(order) / size)))
 
 
 def finetune(model, tokenizer, texts, targets, loss, checkpointing=False, **recipe):
@@ -305,5 +292,9 @@ def finetune(model, tokenizer, texts, targets, loss, checkpointing=False, **reci
     if checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     ids = encode(tokenizer, texts)
-    return train(model, lambda batch: forward(model, [ids[i] for i in batch], tokenizer.pad_token_id),
-                 torch.tensor([size(i) for i in ids]), targets, loss, **recipe)
+
+    def logits(batch):
+        return forward(model, [ids[i] for i in batch], tokenizer.pad_token_id)
+
+    sizes = torch.tensor([size(one) for one in ids])
+    return train(model, logits, sizes, targets, loss, **recipe)

@@ -1,15 +1,18 @@
-"""A linear probe: the model stays as it was pretrained, its pooled features are computed once, and only the head is trained.
-(Where a family has new layers before the head, as RoBERTa has a dense one, these are the identity.)
+"""A linear probe: the model stays as it was pretrained, and only its head is trained.
+
+What the head reads of each text, its features, is computed once. Where a family has new layers
+before the head, as RoBERTa has a dense one, these are the identity.
 
 The four verbs of classifier.py, so that a stage takes one or the other:
 
     head, backbone = load("openai-community/gpt2", label_words=[" no", " yes"])
     finetune(head, backbone, texts, targets, loss)
     probs = predict(head, backbone, texts)
-    save(head, backbone, "folder")                         # the whole model, as classifier.py saves it
+    save(head, backbone, "folder")                         # the whole model, for any tool
 
-Features are kept for every model and list of texts in ~/.cache/weak-to-strong/features (XDG_CACHE_HOME moves it), under a
-name made of both, max_tokens and the code that computes them; what is there costs neither a model nor transformers to load.
+Features are kept for every model and list of texts in ~/.cache/weak-to-strong/features
+(XDG_CACHE_HOME moves it), under a name made of both, max_tokens and the code that computes them.
+What is there costs neither a model nor transformers to load.
 """
 
 import functools
@@ -20,20 +23,27 @@ import os
 import torch
 
 from w2s import source, stage
-from w2s.training import BF16, DEVICE, RANK, agreed, full_state, train
+from w2s.training import BF16, DEVICE, RANK, broadcast_bool, full_state, train
 
 CACHE = stage.CACHE / "features"
+CODE = "w2s/classifier.py", "w2s/checkpoint.py", "w2s/training.py", "w2s/probe.py"
 
 
 class Backbone:
     """A frozen model, loaded only where the cache does not hold what it is asked for."""
 
     def __init__(self, model, label_words, head, max_tokens, fsdp, choices):
-        self.arguments = model, label_words, head, 0, max_tokens, fsdp, choices  # one model for all seeds
-        content = stage.fingerprint(model)["sha256"] if os.path.exists(model) else model
+        seed = 0  # one model for all seeds
+        self.arguments = model, label_words, head, seed, max_tokens, fsdp, choices
+
+        # All that decides what is computed: the name in the cache.
+        content = model
+        if os.path.exists(model):
+            content = stage.fingerprint(model)["sha256"]
+        settings = label_words, head, max_tokens, choices
         versions = [importlib.metadata.version(name) for name in ("torch", "transformers")]
-        code = source.code_of("w2s/classifier.py", "w2s/checkpoint.py", "w2s/training.py", "w2s/probe.py")
-        self.key = content, label_words, head, max_tokens, choices, DEVICE.type, BF16, versions, code
+        code = source.code_of(*CODE)
+        self.key = content, *settings, DEVICE.type, BF16, versions, code
 
     @functools.cached_property
     def loaded(self):
@@ -42,15 +52,23 @@ class Backbone:
         return classifier.load(*self.arguments, probe=True)
 
     def begin(self):
-        """A head's beginning: {"weight": (2, H), (1, H) for choices, "bias" if it has one, "random": whether it is noise},
-        and "parameters", how many the model has."""
+        """What training begins with, a dict.
+
+        weight      (2, H); (1, H) for choices
+        bias        (2,) or (1,), if the head has one
+        random      whether they are noise
+        parameters  how many the whole model has
+        """
         from w2s import classifier
 
-        model, _ = self.loaded
-        state = {name: value.full_tensor() if hasattr(value, "full_tensor") else value
-                 for name, value in classifier.head_of(model).state_dict().items()}
-        return {**state, "random": model.head_is_random,
-                "parameters": classifier.parameters(*self.loaded)}
+        model, tokenizer = self.loaded
+        found = {"random": model.head_is_random,
+                 "parameters": classifier.parameters(model, tokenizer)}
+        for name, value in classifier.head_of(model).state_dict().items():
+            if hasattr(value, "full_tensor"):  # of a model that is spread over processes
+                value = value.full_tensor()
+            found[name] = value
+        return found
 
     @functools.cached_property
     def head(self):
@@ -59,9 +77,11 @@ class Backbone:
 
 def cached(key, compute):
     """compute(), or what it was when it was last called with this key."""
-    path = CACHE / f"{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}.pt"
-    if agreed(path.exists()):
+    name = hashlib.sha256(repr(key).encode()).hexdigest()[:32]
+    path = CACHE / f"{name}.pt"
+    if broadcast_bool(path.exists()):
         return torch.load(path, map_location="cpu", weights_only=True)
+
     value = compute()  # all processes take part
     if RANK == 0:
         partial = path.with_suffix(f".{os.getpid()}")
@@ -71,7 +91,8 @@ def cached(key, compute):
             os.replace(partial, path)
         except (OSError, RuntimeError) as error:
             partial.unlink(missing_ok=True)
-            stage.warn(f"what is computed once could not be kept in {CACHE}, so it will be computed again ({error})")
+            stage.warn(f"what is computed once could not be kept in {CACHE}, "
+                       f"so it will be computed again ({error})")
     return value
 
 
@@ -80,16 +101,19 @@ def features(backbone, texts):
     def compute():
         from w2s import classifier
 
-        return classifier.predict(*backbone.loaded, texts, compute=classifier.pooled, what="features")
+        model, tokenizer = backbone.loaded
+        return classifier.predict(
+            model, tokenizer, texts, compute=classifier.pooled, what="features")
 
     return cached((backbone.key, texts), compute).to(DEVICE)
 
 
 def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=False, choices=False):
-    """A head (a linear layer) as classifier.load begins it, and the backbone whose features it reads."""
+    """A head (a linear layer) as classifier.load begins it, and the backbone that it reads."""
     backbone = Backbone(model, label_words, head, max_tokens, fsdp, choices)
     first = backbone.head
-    linear = torch.nn.Linear(*reversed(first["weight"].shape), bias="bias" in first)
+    outputs, width = first["weight"].shape
+    linear = torch.nn.Linear(width, outputs, bias="bias" in first)
     linear.load_state_dict({name: first[name] for name in linear.state_dict()})
     if first["random"]:
         linear.weight.data.normal_(0, 0.02, generator=torch.Generator().manual_seed(seed))
@@ -110,7 +134,12 @@ def logits(head, inputs):
 def finetune(head, backbone, texts, targets, loss, checkpointing=False, **recipe):
     """Trains the head in place; the rest is as in classifier.finetune."""
     inputs = features(backbone, texts)
-    return train(head, lambda batch: logits(head, inputs[batch]), torch.ones(len(texts), dtype=torch.long), targets, loss, **recipe)
+
+    def forward(batch):
+        return logits(head, inputs[batch])
+
+    lengths = torch.ones(len(texts), dtype=torch.long)
+    return train(head, forward, lengths, targets, loss, **recipe)
 
 
 @torch.no_grad()
@@ -127,7 +156,9 @@ def save(head, backbone, folder):
     classifier.forget_names(model.config)
     weights = full_state(model)[0]  # of one that may be spread over the processes
     if RANK == 0:
-        name = next(name for name, module in model.named_modules() if module is classifier.head_of(model))
-        weights |= {f"{name}.{key}": value.cpu() for key, value in head.state_dict().items()}
+        own = classifier.head_of(model)
+        name = next(name for name, module in model.named_modules() if module is own)
+        for key, value in head.state_dict().items():
+            weights[f"{name}.{key}"] = value.cpu()
         model.save_pretrained(folder, state_dict=weights)
         tokenizer.save_pretrained(folder)

@@ -1,17 +1,24 @@
-"""JSON Lines in and out, each line checked, and the one line that says what is wrong with them. Imports the standard library only.
+"""JSON Lines in and out, each line checked, and the one line that says what is wrong with them.
 
     rows = records.read_jsonl("test.jsonl", "id", "text|choices", "label")
-    records.write_jsonl("predictions.jsonl", records.with_probs(rows, probs, "id", "label"))
+    lines = records.with_probs(rows, probs, "id", "label")
+    records.write_jsonl("predictions.jsonl", lines)
+
+Imports the standard library only.
 """
 
+import collections
+import hashlib
 import json
+import math
 import os
 import re
 import sys
 import time
 from pathlib import Path
 
-FIRST = os.environ.get("RANK", "0") == "0"  # torchrun numbers its processes; the first one writes and speaks for all
+# torchrun numbers its processes. The first one writes, and speaks for all.
+FIRST = os.environ.get("RANK", "0") == "0"
 
 
 def refuse(message):
@@ -29,32 +36,56 @@ def warn(message):
 
 SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: it cannot be written in UTF-8
 
+
+def is_text(value):
+    return isinstance(value, str) and value.strip() != "" and not SURROGATE.search(value)
+
+
+def is_id(value):
+    return type(value) in (str, int) and value != "" and not SURROGATE.search(str(value))
+
+
+def are_choices(value):
+    return isinstance(value, list) and len(value) == 2 and all(map(is_text, value))
+
+
+def is_label(value):
+    return type(value) is int and value in (0, 1)
+
+
+def are_probs(value):
+    if not (isinstance(value, list) and len(value) == 2):
+        return False
+    numbers = all(type(p) in (int, float) and 0 <= p <= 1 for p in value)
+    return numbers and abs(sum(value) - 1) < 1e-3
+
+
 CHECKS = {  # key: (what it must be, for the message; the check)
-    "id": ("a text or a whole number, in UTF-8",
-           lambda v: type(v) in (str, int) and v != "" and not SURROGATE.search(str(v))),
-    "text": ("a text that is not empty, in UTF-8",
-             lambda v: isinstance(v, str) and v.strip() != "" and not SURROGATE.search(v)),
-    "choices": ("two texts that are not empty", lambda v: isinstance(v, list) and len(v) == 2 and all(map(CHECKS["text"][1], v))),
-    "label": ("0 or 1", lambda v: type(v) is int and v in (0, 1)),
-    "probs": ("two probabilities that sum to 1", lambda v: isinstance(v, list) and len(v) == 2
-              and all(type(p) in (int, float) and 0 <= p <= 1 for p in v) and abs(sum(v) - 1) < 1e-3),
+    "id": ("a text or a whole number, in UTF-8", is_id),
+    "text": ("a text that is not empty, in UTF-8", is_text),
+    "choices": ("two texts that are not empty", are_choices),
+    "label": ("0 or 1", is_label),
+    "probs": ("two probabilities that sum to 1", are_probs),
 }
 
 
 def read_jsonl(path, *keys):
     """The lines of a JSON Lines file as dicts, each checked as `lines` does. Ids must differ."""
-    rows, seen = [], {}
+    rows, first_line = [], {}
     for number, row in numbered(path, *keys):
-        if seen.setdefault(row.get("id", number), number) != number:
-            refuse(f"{path}:{number}: id {row['id']} stands on line {seen[row['id']]} already; ids must differ")
+        name = row.get("id", number)
+        before = first_line.setdefault(name, number)
+        if before != number:
+            refuse(f"{path}:{number}: id {name} stands on line {before} already; ids must differ")
         rows.append(row)
     return rows
 
 
 def lines(path, *keys):
-    """The lines of a JSON Lines file as dicts, one by one, checked to hold the keys ("probs|label": one of the two).
+    """The lines of a JSON Lines file as dicts, one by one, checked to hold the keys.
 
-    Ids are made texts. Ends the stage with one line that names file, line and remedy where it is wrong.
+    A key may be "probs|label": one of the two. Ids are made texts. Where a line is wrong, the stage
+    ends with one line that names file, line and remedy.
     """
     return (row for _, row in numbered(path, *keys))
 
@@ -75,22 +106,31 @@ def numbered(path, *keys):
 
 
 def _row(line, where, keys):
+    """A line as a dict, checked to hold the keys. where: file and number, for messages"""
+    def unique(pairs):
+        return _unique(where, pairs)
+
     try:
-        row = json.loads(line, object_pairs_hook=lambda pairs: _unique(where, pairs))
+        row = json.loads(line, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         refuse(f"{where}: not a line of JSON in UTF-8 ({error})")
     if not isinstance(row, dict):
         refuse(f"{where}: a JSON object is needed, with {', '.join(keys)}")
+
     for key in keys:
-        found = next((k for k in key.split("|") if k in row), None)
+        found = next((name for name in key.split("|") if name in row), None)
         if not found:
-            refuse(f"{where}: {key.replace('|', ' or ')} is missing; the line has {', '.join(row) or 'nothing'}")
+            wanted, names = key.replace("|", " or "), ", ".join(row) or "nothing"
+            refuse(f"{where}: {wanted} is missing; the line has {names}")
         if key == "text|choices" and "text" in row and "choices" in row:
             refuse(f"{where}: text and choices exclude each other")
         check(where, found, row[found])
         if found == "probs":
             row["probs"] = normalised(row["probs"])
-    return {**row, "id": str(row["id"])} if row.get("id") is not None else row
+
+    if row.get("id") is not None:
+        row["id"] = str(row["id"])
+    return row
 
 
 def _unique(where, pairs):
@@ -104,8 +144,11 @@ def _unique(where, pairs):
 
 
 def check(where, key, value):
-    if not CHECKS[key][1](value):
-        refuse(f"{where}: {key} must be {CHECKS[key][0]}, not {json.dumps(value, default=str)[:80]}")
+    """Refuses a value that the key cannot have."""
+    wanted, is_right = CHECKS[key]
+    if not is_right(value):
+        found = json.dumps(value, default=str)[:80]
+        refuse(f"{where}: {key} must be {wanted}, not {found}")
 
 
 def normalised(probs):
@@ -114,23 +157,101 @@ def normalised(probs):
     return probs if abs(total - 1) < 1e-9 else [p / total for p in probs]
 
 
+def read_labels(path):
+    """Rows to train on: all with soft labels, or all with ground truth."""
+    rows = read_jsonl(path, "id", "text|choices", "probs|label")
+    if len({"probs" in row for row in rows}) > 1:
+        refuse(f"{path}: some lines have probs and some have not; "
+               "soft labels and ground truth do not mix")
+    return rows
+
+
+def read_supervisor(path, test, test_rows):
+    """{id: probs} of the supervisor's predictions on the test file."""
+    probs = {row["id"]: row["probs"] for row in read_jsonl(path, "id", "probs")}
+    if probs.keys() != {row["id"] for row in test_rows}:
+        refuse(f"{path} does not hold the ids of {test}: "
+               "the supervisor's predictions on this very file are needed")
+    return probs
+
+
+def read_task(path):
+    """task.json, or an empty task where no path is given."""
+    def unique(pairs):
+        return _unique(path, pairs)
+
+    try:
+        given = Path(path).read_text(encoding="utf-8") if path else "{}"
+        task = json.loads(given, object_pairs_hook=unique)
+        prompt, words = task.get("prompt", "{text}"), task.get("label_words", ["0", "1"])
+        is_right = all(map(is_text, (prompt, *words))) and "{text}" in prompt
+        if not (is_right and len(words) == len({*words}) == 2):
+            refuse(f'{path}: "prompt" must hold {{text}}, '
+                   '"label_words" must be two different texts')
+        return task
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        refuse(f"{path}: not a task.json ({error})")
+
+
 def one_form(path, forms):
     """Whether rows are choices, of {whether a row is one, for all rows}."""
     if len(forms) > 1:
-        refuse(f"{path}: some lines have choices where others have a text; the two forms do not mix")
+        refuse(f"{path}: some lines have choices where others have a text; "
+               "the two forms do not mix")
     return forms == {True}
 
 
 def both_classes(path, rows):
-    """Refuses ground truth that is all of one class: nothing can be learned from it. Soft labels may lean to one side."""
-    if len(labels := {row.get("label") for row in rows if "probs" not in row}) == 1:
+    """Refuses ground truth that is all of one class: nothing can be learned from it.
+
+    Soft labels may lean to one side.
+    """
+    labels = {row.get("label") for row in rows if "probs" not in row}
+    if len(labels) == 1:
         refuse(f"{path}: all labels are {labels.pop()}; examples of both classes are needed")
 
 
-def texts(path, rows, like=None):
-    """What a model reads of each row: its text, or its two choices; in the form of others it has read."""
-    one_form(path, {"choices" in row for row in rows} | {isinstance(text, list) for text in like or []})
+def texts(path, rows, like=()):
+    """What a model reads of each row: its text, or its two choices; in the form of others it read.
+
+    like  texts of other rows
+    """
+    forms = {"choices" in row for row in rows}
+    forms |= {isinstance(text, list) for text in like}
+    one_form(path, forms)
     return [row["choices"] if "choices" in row else row["text"] for row in rows]
+
+
+def soft_labels(rows):
+    """[p0, p1] of each row; of ground truth, certain."""
+    return [row.get("probs") or [1 - row["label"], row["label"]] for row in rows]
+
+
+def hold_out(path, rows):
+    """Rows to train on, and a tenth of them that is held out, whole groups of them.
+
+    A hash of id, or group, chooses: the same examples for student and ceiling, whatever the order
+    of their files. Groups larger than a tenth come last.
+    """
+    groups = [str(row.get("group", row["id"])) for row in rows]
+    sizes = collections.Counter(groups)
+    tenth = max(1, len(rows) // 10)
+
+    def place(group):
+        return sizes[group] > tenth, hashlib.sha256(group.encode()).digest()
+
+    last = sorted(map(place, groups))[tenth - 1]
+    train_rows, held_rows = [], []
+    for row, group in zip(rows, groups):
+        if place(group) <= last:
+            held_rows.append(row)
+        else:
+            train_rows.append(row)
+
+    if 2 * len(held_rows) > len(train_rows):
+        refuse(f"{path}: --evals would hold {len(held_rows)} of {len(rows)} labels out, "
+               "whole groups of them; there are too few")
+    return train_rows, held_rows
 
 
 def write_jsonl(path, rows):
@@ -140,11 +261,16 @@ def write_jsonl(path, rows):
 
 
 def with_probs(rows, probs, *keys):
-    """Lines to write: the rows' keys and their class probabilities, probs (N, 2), to six decimals."""
+    """Lines to write: the rows' keys and their class probabilities (N, 2), to six decimals."""
     p1s = [round(float(p[1]), 6) for p in probs]
-    if any(p1 != p1 for p1 in p1s):
-        refuse("the model's predictions are not numbers: its training has diverged; a smaller --lr may help")
-    return [{**{key: row[key] for key in keys if key in row}, "probs": [round(1 - p1, 6), p1]} for row, p1 in zip(rows, p1s)]
+    if any(math.isnan(p1) for p1 in p1s):
+        refuse("the model's predictions are not numbers: its training has diverged; "
+               "a smaller --lr may help")
+    found = []
+    for row, p1 in zip(rows, p1s):
+        line = {key: row[key] for key in keys if key in row}
+        found.append({**line, "probs": [round(1 - p1, 6), p1]})
+    return found
 
 
 def predicted(probs):
@@ -167,15 +293,7 @@ def accuracy(rows):
     return {"accuracy": p, "accuracy_se": (p * (1 - p) / len(rows)) ** 0.5}
 
 
-def read_task(path):
-    """task.json, or an empty task where no path is given."""
-    try:
-        given = Path(path).read_text(encoding="utf-8") if path else "{}"
-        task = json.loads(given, object_pairs_hook=lambda pairs: _unique(path, pairs))
-        prompt, words = task.get("prompt", "{text}"), task.get("label_words", ["0", "1"])
-        texts = all(CHECKS["text"][1](text) for text in (prompt, *words))
-        if not (texts and "{text}" in prompt and len(words) == len({*words}) == 2):
-            refuse(f'{path}: "prompt" must hold {{text}}, "label_words" must be two different texts')
-        return task
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        refuse(f"{path}: not a task.json ({error})")
+def agreement(rows, supervisor):
+    """Share of predictions that are of the supervisor's class. supervisor: {id: probs}"""
+    agreeing = [same(row["probs"], supervisor[row["id"]]) for row in rows]
+    return sum(agreeing) / len(agreeing)

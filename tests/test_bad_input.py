@@ -117,6 +117,8 @@ FILE = {"train_weak": "train", "train_strong": "labels", "evaluate_pgr": "weak"}
     ("train_weak", b'{"id": "x", "text": "t", "label": 0.5}', ":2: label must be 0 or 1, not 0.5"),
     ("train_weak", b'{"id": "x", "text": "t", "label": null}',
      ":2: label must be 0 or 1, not null"),
+    ("train_weak", b'{"id": "x", "text": "t", "label": 1, "group": "\\udcb2"}',
+     ":2: group must be a text or a whole number, in UTF-8"),
     ("train_weak", b'{"id": "a", "text": "t", "label": 1}', ":2: id a stands on line 1 already"),
     ("train_weak", b'{"id": "x", "choices": ["t", "u"], "label": 1}',
      "some lines have choices where others have a text"),

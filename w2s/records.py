@@ -1,8 +1,7 @@
 """JSON Lines in and out, each line checked, and the one line that says what is wrong with them.
 
     rows = records.read_jsonl("test.jsonl", "id", "text|choices", "label")
-    lines = records.with_probs(rows, probs, "id", "label")
-    records.write_jsonl("predictions.jsonl", lines)
+    records.write_jsonl("predictions.jsonl", records.with_probs(rows, probs, "id", "label"))
 
 Imports the standard library only.
 """
@@ -62,6 +61,7 @@ def are_probs(value):
 
 CHECKS = {  # key: (what it must be, for the message; the check)
     "id": ("a text or a whole number, in UTF-8", is_id),
+    "group": ("a text or a whole number, in UTF-8", is_id),
     "text": ("a text that is not empty, in UTF-8", is_text),
     "choices": ("two texts that are not empty", are_choices),
     "label": ("0 or 1", is_label),
@@ -120,14 +120,16 @@ def _row(line, where, keys):
     for key in keys:
         found = next((name for name in key.split("|") if name in row), None)
         if not found:
-            wanted, names = key.replace("|", " or "), ", ".join(row) or "nothing"
-            refuse(f"{where}: {wanted} is missing; the line has {names}")
+            refuse(f"{where}: {key.replace('|', ' or ')} is missing; "
+                   f"the line has {', '.join(row) or 'nothing'}")
         if key == "text|choices" and "text" in row and "choices" in row:
             refuse(f"{where}: text and choices exclude each other")
         check(where, found, row[found])
         if found == "probs":
             row["probs"] = normalised(row["probs"])
 
+    if keys and row.get("group") is not None:
+        check(where, "group", row["group"])
     if row.get("id") is not None:
         row["id"] = str(row["id"])
     return row
@@ -147,8 +149,7 @@ def check(where, key, value):
     """Refuses a value that the key cannot have."""
     wanted, is_right = CHECKS[key]
     if not is_right(value):
-        found = json.dumps(value, default=str)[:80]
-        refuse(f"{where}: {key} must be {wanted}, not {found}")
+        refuse(f"{where}: {key} must be {wanted}, not {json.dumps(value, default=str)[:80]}")
 
 
 def normalised(probs):

@@ -36,28 +36,80 @@ WRITTEN = ("model", "predictions.jsonl", "labels.jsonl", "curve.jsonl", "run.jso
 
 # the least that an argument may be
 LEAST = {
-    "max_train": 2,  # an example of each class
-    "max_test": 2,
-    "block": 2,
-    "batch_size": 1,
-    "max_tokens": 1,
-    "shots": 0,
-    "calibrate": 0,
-    "epochs": 0,
-    "evals": 0,
-    "microbatch": 0,
-    "save_minutes": 0,
+    **dict.fromkeys(["max_train", "max_test", "block"], 2),
+    **dict.fromkeys(["batch_size", "max_tokens"], 1),
+    **dict.fromkeys(["shots", "calibrate", "epochs", "evals", "microbatch", "save_minutes"], 0),
 }
 
 
 def start(args, inputs, code, loss=None):
-    """Begins a run, or returns None, having said so, where the folder args["out"] holds this very run already.
+    """Begins a run, or returns None, having said so, where args["out"] holds this very run already.
 
     args    main's arguments: locals() on its first line
-    inputs  those of them that may name a file or folder to read: then its content counts, not its name
+    inputs  those of them that may name a file or folder to read: then its content counts
     code    files whose code decides the result; comments, blank lines and docstrings do not count
     loss    the loss used: of losses.py only that function counts, with what it calls
     """
+    refuse_values(args)
+    source.check_loaded()
+    lock.release()  # what a stage before it in this process was refused or stopped over
+
+    stage, folder = Path(code[0]).stem, Path(args["out"])
+    done = _done(folder)
+    if done and done["stage"] != stage:
+        refuse(f"--out={folder} holds what {done['stage']}.py wrote; give another folder")
+    found = [name for name in inputs if os.path.exists(args[name])]
+    for name in found:
+        refuse_input(name, args[name], folder)
+
+    # what is to be run: all that decides its result, as it will be read again
+    run = {"stage": stage, "args": {}, "inputs": {}}
+    for name, value in args.items():
+        if name not in found:
+            run["args"][name] = plain(value)
+    run["args"]["out"] = str(folder)
+    for name in found:
+        run["inputs"][name] = fingerprint(args[name], done.get("inputs", {}).get(name))
+    run["code"] = hashlib.sha256(source.code_of(*code).encode()).hexdigest()
+    if loss:
+        run["loss_source"] = source.loss_source(source.parse_loss(loss)[0])
+    run["comparable"] = comparable(run)
+
+    def is_done():
+        done = _done(folder)
+        if not done or _identity(done) != _identity(run):
+            return False
+        wanted = set(done["outputs"])
+        if args.get("save_model"):
+            wanted.add("model")
+        return all((folder / name).exists() for name in wanted)
+
+    # one run at a time in a folder; whoever waited may find that all is done
+    if not is_done():
+        try:
+            if FIRST:
+                lock.acquire(folder)
+            else:
+                lock.wait_for_first(folder, is_done)
+        except OSError as error:
+            refuse(f"cannot write into {folder}: {error.strerror}; another --out is needed")
+    if is_done():
+        lock.release(folder)
+        print(f"up to date: {folder}")
+        return None
+
+    run["versions"] = {"python": platform.python_version()}
+    for package in importlib.metadata.distributions():
+        if package.name in ("torch", "transformers", "datasets", "numpy"):
+            run["versions"][package.name] = package.version
+    run["machine"] = platform.platform()
+    run["processes"] = int(os.environ.get("WORLD_SIZE", 1))
+    run["started"] = time.time()
+    return run
+
+
+def refuse_values(args):
+    """Refuses arguments that no stage can work with."""
     for name in LEAST.keys() & args.keys():
         if not args[name] >= LEAST[name]:  # nan is not, either
             refuse(f"--{name}={args[name]}: {LEAST[name]} or more is needed")
@@ -65,48 +117,30 @@ def start(args, inputs, code, loss=None):
         refuse(f"--lr={args['lr']}: a number above 0 is needed")
     if not args["out"]:
         refuse("--out is empty: a folder is needed")
-    source.check_loaded()
-    lock.release()  # what a stage before it in this process was refused or stopped over
-    itself, folder = Path(code[0]).stem, Path(args["out"])
-    done = _done(folder)
-    if done and done["stage"] != itself:
-        refuse(f"--out={folder} holds what {done['stage']}.py wrote; give another folder")
-    found = [name for name in inputs if os.path.exists(args[name])]
-    for name in found:
-        if Path(args[name]).is_fifo():
-            refuse(f"--{name}={args[name]}: a file is needed, not a pipe, for its content decides what is up to date")
-        given = Path(args[name]).resolve()
-        if {given, *given.parents} & {folder.resolve() / file for file in WRITTEN}:
-            refuse(f"--{name}={args[name]} would be replaced by what is written into --out={folder}; give another folder")
-    others = {name: value for name, value in args.items() if name not in found} | {"out": str(folder)}
-    others = json.dumps(others, default=lambda v: v.item() if hasattr(v, "item") else str(v))  # of numpy, or a path
-    run = {"stage": itself, "args": json.loads(others),  # as they will be read again
-           "inputs": {name: fingerprint(args[name], done.get("inputs", {}).get(name)) for name in found},
-           "code": hashlib.sha256(source.code_of(*code).encode()).hexdigest()}
-    if loss:
-        run["loss_source"] = source.loss_source(source.parse_loss(loss)[0])
-    run["comparable"] = comparable(run)
 
-    def is_done():
-        done = _done(folder)
-        wanted = {*done.get("outputs", []), *["model"] * args.get("save_model", False)}
-        return done and _identity(done) == _identity(run) and all((folder / name).exists() for name in wanted)
 
-    if not is_done():
-        try:
-            lock.acquire(folder) if FIRST else lock.wait_for_first(folder, is_done)
-        except OSError as error:
-            refuse(f"cannot write into {folder}: {error.strerror}; another --out is needed")
-    if is_done():  # perhaps only now, by whom we waited for
-        lock.release(folder)
-        print(f"up to date: {folder}")
-        return None
-    versions = {"python": platform.python_version()}
-    for package in importlib.metadata.distributions():
-        if package.name in ("torch", "transformers", "datasets", "numpy"):
-            versions[package.name] = package.version
-    return {**run, "versions": versions, "machine": platform.platform(),
-            "processes": int(os.environ.get("WORLD_SIZE", 1)), "started": time.time()}
+def refuse_input(name, path, folder):
+    """Refuses an input that has no lasting content, or that the run itself would replace."""
+    if Path(path).is_fifo():
+        refuse(f"--{name}={path}: a file is needed, not a pipe, for its content decides what is "
+               "up to date")
+    given = Path(path).resolve()
+    if any(given.is_relative_to(folder.resolve() / written) for written in WRITTEN):
+        refuse(f"--{name}={path} would be replaced by what is written into --out={folder}; "
+               "give another folder")
+
+
+def plain(value):
+    """An argument as JSON holds it: of numpy's numbers their value, of a path its text."""
+    if hasattr(value, "item"):
+        return value.item()
+    if isinstance(value, (tuple, list)):
+        return [plain(part) for part in value]
+    if isinstance(value, dict):
+        return {str(key): plain(part) for key, part in value.items()}
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    return str(value)
 
 
 def finish(run, metrics, outputs):

@@ -1,1 +1,1 @@
-"""The nouns that the stages share. Nobody needs to open them to run, to edit a loss or to read a result."""
+"""The nouns that the stages share: to run, edit a loss or read a result, open none of them."""

@@ -7,8 +7,7 @@
     model, tokenizer = load("folder", head="keep")      # else with a new, untrained head
 
 Any model will do that transformers can load as a sequence classifier. Under torchrun all processes
-share the work, and each returns the whole result. Copy this file, checkpoint.py and training.py, on
-which it builds, into a project of your own: they need torch, transformers and tqdm.
+share the work, and each returns the whole result. Builds on checkpoint.py and training.py.
 """
 
 import math
@@ -44,12 +43,11 @@ def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=Fal
                  "auto": likewise, but random too where the words begin with the same token;
                  "random": small random weights; "keep": as it was saved
     seed         of a random head
-    max_tokens   longer texts lose their beginning, so that the question and the place of the label
-                 word stay; without it, texts longer than the model can take do
+    max_tokens   longer texts lose their beginning; the place of the label word stays
     fsdp         spread over the processes of torchrun, for a model that does not fit on one GPU
     choices      of which of two texts is right: its head gives one score of each, not two logits
-    probe        other new layers before the head, as RoBERTa's dense one, become the identity: what
-                 the head reads is made of pretrained weights alone
+    probe        other new layers, as RoBERTa's dense one, become the identity: the head reads what
+                 was pretrained
 
     Raises OSError or ValueError where the model cannot be had, where weights other than a new
     head's are not in its checkpoint, or where it cannot classify each text by itself.
@@ -258,13 +256,15 @@ def predict(model, tokenizer, texts, batch_size=32, compute=probabilities, what=
     result, fitting_size = None, batch_size
     bar = progress(int(sizes.sum()), what)
     for batch in sorted_batches(sizes, batch_size * WORLD):
-        # This process's share; in place of none the first text, as with --fsdp all must take part.
+        # This process's share; in place of none the first text, as with --fsdp all take part.
         share, = my_microbatches(len(batch), batch_size)
         mine = batch[share] if len(share) else batch[:1]
 
         def work(n):
-            parts = [[ids[i] for i in part] for part in mine.split(n)]
-            return torch.cat([compute(model, part, tokenizer.pad_token_id) for part in parts])
+            values = []
+            for part in mine.split(n):
+                values.append(compute(model, [ids[i] for i in part], tokenizer.pad_token_id))
+            return torch.cat(values)
 
         values, fitting_size = halve_on_oom(work, fitting_size, model)
         result = torch.zeros(len(texts), values.shape[1]) if result is None else result

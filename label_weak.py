@@ -10,7 +10,7 @@ well. The data may be of any length: it passes through memory a thousand lines a
 import itertools
 from pathlib import Path
 
-from w2s import hub, records, stage
+from w2s import hub, records, source, stage
 
 
 def main(
@@ -22,7 +22,7 @@ def main(
     beside = Path(data).parent / "task.json"
     task = str(beside) if beside.is_file() else ""
     arguments = {"model": model, "data": data, "out": out, "batch_size": batch_size, "task": task}
-    code = [__file__, "w2s/classifier.py", "w2s/checkpoint.py", "w2s/training.py"]
+    code = [__file__, *source.MODEL]
     run = stage.start(arguments, inputs=["model", "data", "task"], code=code)
     if not run:
         return

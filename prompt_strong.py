@@ -14,7 +14,7 @@ arXiv 2102.09690; Zhou et al. 2023, arXiv 2309.17249). The test set plays no par
 
 import random
 
-from w2s import hub, records, stage
+from w2s import hub, records, source, stage
 
 
 def main(
@@ -31,7 +31,7 @@ def main(
     fsdp=False,      # spread a model that does not fit on one GPU over the processes of torchrun
 ):
     arguments = locals()
-    code = [__file__, "w2s/prompt.py", "w2s/classifier.py", "w2s/checkpoint.py", "w2s/training.py"]
+    code = [__file__, "w2s/prompt.py", *source.MODEL]
     run = stage.start(arguments, ["model", "labels", "test", "task"], code)
     if not run:
         return

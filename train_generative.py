@@ -14,7 +14,7 @@ before any weak label is seen, at no cost in labels.
 import functools
 import random
 
-from w2s import hub, records, stage
+from w2s import hub, records, source, stage
 
 
 def main(
@@ -33,7 +33,7 @@ def main(
     save_minutes=10.0,   # save the state of training so often; a rerun goes on from it
 ):
     arguments = locals()
-    code = [__file__, "w2s/classifier.py", "w2s/checkpoint.py", "w2s/training.py"]
+    code = [__file__, *source.MODEL]
     run = stage.start(arguments, inputs=["model", "data"], code=code)
     if not run:
         return

@@ -43,7 +43,7 @@ def main(
     save_minutes=10.0,   # save the state of training so often; a rerun goes on from it
 ):
     arguments = locals()
-    code = [__file__, "w2s/training.py", "w2s/classifier.py", "w2s/checkpoint.py", "w2s/records.py"]
+    code = [__file__, *source.MODEL]
     if linear_probe:
         code.append("w2s/probe.py")
     run = stage.start(arguments, ["model", "labels", "test", "task", "weak"], code, loss)

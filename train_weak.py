@@ -9,7 +9,7 @@ step) and run.json. Its test accuracy is the floor of the gap that PGR measures.
 
 import functools
 
-from w2s import hub, records, stage
+from w2s import hub, records, source, stage
 
 
 def main(
@@ -33,7 +33,7 @@ def main(
     save_minutes=10.0,   # save the state of training so often; a rerun goes on from it
 ):
     arguments = locals()
-    code = [__file__, "w2s/training.py", "w2s/classifier.py", "w2s/checkpoint.py"]
+    code = [__file__, *source.MODEL]
     if linear_probe:
         code.append("w2s/probe.py")
     inputs = ["model", "train", "test", "task"]
@@ -64,8 +64,9 @@ def main(
 
     # Train it.
     targets = torch.eye(2)[[row["label"] for row in train_rows]]  # (N, 2)
+    loss = losses.LOSSES["xent"]
     with stage.explain_divergence(train_rows):
-        curve = learner.finetune(net, tokenizer, texts, targets, losses.xent, checkpointing,
+        curve = learner.finetune(net, tokenizer, texts, targets, loss, checkpointing,
                                  epochs=epochs, batch_size=batch_size, lr=lr, seed=seed,
                                  microbatch=microbatch, state=stage.state(run),
                                  save_minutes=save_minutes)

@@ -35,6 +35,7 @@ def world(tiny, tmp_path_factory):
 
     (folder / "task.json").write_text(json.dumps(TASK))
     (folder / "three.json").write_text(json.dumps(THREE))
+    (folder / "no-list.json").write_text('{"label_words": {" positive": 1, " negative": 0}}')
     (folder / "empty").mkdir()
     os.mkfifo(folder / "pipe")
     for name, spoil in MODELS.items():
@@ -165,6 +166,7 @@ def test_a_line(world, tmp_path, name, second, complaint):
     ("train_weak", {"task": "{w}/train.jsonl"}, "not a task.json"),
     ("train_weak", {"task": "{w}/none.json"}, "{w}/none.json: not a task.json"),
     ("train_weak", {"task": "{w}/three.json"}, "must be two different texts"),
+    ("train_weak", {"task": "{w}/no-list.json"}, "must be two different texts"),
     ("train_weak", {"train": "{w}/pipe"}, "a file is needed, not a pipe"),
     ("train_strong", {"weak": "{w}/labels.jsonl", "evals": 2}, "does not hold the ids of"),
     ("train_strong", {"labels": "{w}/one-group.jsonl", "evals": 2},

@@ -87,6 +87,47 @@ def test_weights_and_config_that_do_not_belong_together_are_refused(
         classifier.load(model, WORDS)
 
 
+def with_also(*names):
+    def change(weights):
+        return weights | {name: torch.ones(3) for name in names}
+
+    return change
+
+
+def test_a_part_that_config_json_does_not_know_is_refused(tiny, tmp_path):
+    extra = with_also("embeddings.project.weight")
+    model = changed(tiny["bert"], tmp_path / "bert", extra)
+    with pytest.raises(ValueError, match="embeddings.project.weight.*no place"):
+        classifier.load(model)
+    trained, tokenizer = classifier.load(tiny["llama"], WORDS)
+    classifier.save(trained, tokenizer, tmp_path / "trained")
+    model = changed(tmp_path / "trained", tmp_path / "lora", with_also("score.lora_A.weight"))
+    with pytest.raises(ValueError, match="score.lora_A.weight.*no place"):
+        classifier.load(model, head="keep")
+    classifier.load(model, head="random")  # where the head is new, what was there does not matter
+
+
+@pytest.mark.parametrize("change", [
+    without("head.dense"),
+    without("head.norm"),
+    lambda weights: {k.replace("head.dense", "head.module.dense"): weights[k] for k in weights},
+])
+def test_a_head_that_is_there_in_part_is_refused(tiny, tmp_path, change):
+    config = transformers.ModernBertConfig(**SMALL)
+    kind = transformers.AutoModelForMaskedLM
+    model = make(tmp_path / "m", tiny["bert"], config, kind, cls_token="[CLS]", sep_token="[SEP]")
+    classifier.load(model)
+    with pytest.raises(ValueError, match=r"tensor.? \(head\."):
+        classifier.load(changed(model, tmp_path / "part", change))
+
+
+def test_an_adapter_that_is_not_merged_is_refused(tiny, tmp_path):
+    model = changed(tiny["llama"], tmp_path / "m")
+    (model / "adapter_config.json").write_text("{}")
+    with pytest.raises(ValueError, match="an adapter that is not merged"):
+        classifier.load(model, WORDS)
+
+
 def test_a_stage_says_so_in_one_line(tiny, tmp_path):
     data = write(tmp_path / "data.jsonl", [{"id": i, **row} for i, row in enumerate(rows(40))])
     model = changed(tiny["gpt2"], tmp_path / "m", renamed("_orig_mod."))

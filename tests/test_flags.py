@@ -29,6 +29,7 @@ TRAIN = ["train_strong.py", "--model=m", "--labels=l", "--test=t", "--out=o"]
     (TRAIN + ["--linear_probe", "maybe"], "unknown flag maybe"),
     (TRAIN + ["--save_minutes=nan"], "--save_minutes=nan: 0 or more is needed"),
     (["run_all.sh", "a", "b", "c", "--seed=1"], "before bash stand SEEDS=, LOSSES="),
+    (TRAIN + ["--loss=conf:alpha=0.5,alpha=0.9"], "alpha is there twice"),
     (["run_all.sh", "a", "b", "c", "--losses=mine"], "before bash stand SEEDS=, LOSSES="),
     (["run_all.sh", "a", "b"], "three names are needed"),
     (["run_all.sh", "a", "b", "x/.."], "gives the results no name"),
@@ -42,6 +43,18 @@ def test_bad_flags_are_refused_before_any_work(flags, complaint):
     run = command if flags[0].endswith(".sh") else inside
     status, _, error = run(*flags, ok=False)
     assert status != 0 and complaint in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("script, name, flag", [
+    (["run_all.sh"], "STRONG_FLAGS", "--loss=product"),
+    (["run_all.sh"], "WEAK_FLAGS", "--model=other"),
+    (["analyses.sh", "prompt"], "PROMPT_FLAGS", "--shots=3"),
+    (["analyses.sh", "generative"], "GENERATIVE_FLAGS", "--seed=7"),
+])
+def test_no_flag_of_one_kind_of_stage_names_another_run(script, name, flag):
+    """Its results would be called what they are not."""
+    status, printed, error = command(*script, "a", "b", "c", ok=False, **{name: flag})
+    assert status and not printed and f"{flag.partition('=')[0]} is set for each stage" in error
 
 
 @pytest.mark.parametrize("words", [["run_all.sh"], ["analyses.sh", "probe"]])

@@ -179,8 +179,9 @@ def test_soft_bootstrap_has_gradient_through_both():
     ("losses", {"torch"}),
     ("w2s/metrics", {"numpy"}),
     ("w2s/training", {"torch", "tqdm"}),
-    ("w2s/checkpoint", {"torch", "transformers", "w2s.training"}),
-    ("w2s/classifier", {"torch", "transformers", "w2s.checkpoint", "w2s.training"}),
+    ("w2s/head", {"torch"}),
+    ("w2s/checkpoint", {"torch", "transformers", "w2s.head", "w2s.training"}),
+    ("w2s/classifier", {"torch", "transformers", "w2s.checkpoint", "w2s.head", "w2s.training"}),
 ])
 def test_files_to_copy_need_no_more_than_they_say(file, needs):
     found = set()

@@ -164,6 +164,18 @@ def test_a_model_without_a_cache_that_can_be_repeated_is_asked_plainly(tiny, tmp
     assert found == pytest.approx(expected[:, 1].tolist(), abs=1e-5)
 
 
+def test_where_the_longest_text_of_a_batch_would_decide_texts_are_cut(tiny, tmp_path):
+    rope = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0] * 4,
+            "long_factor": [4.0] * 4, "original_max_position_embeddings": 32}
+    config = transformers.LlamaConfig(**DECODER, rope_parameters=rope)
+    make(tmp_path / "m", tiny["llama"], config, transformers.AutoModelForCausalLM)
+    model, tokenizer = classifier.load(tmp_path / "m", WORDS)
+    assert tokenizer.model_max_length == 32
+    together = classifier.predict(model, tokenizer, [*TEXTS, LONG])
+    alone = torch.cat([classifier.predict(model, tokenizer, [text]) for text in [*TEXTS, LONG]])
+    assert torch.allclose(together, alone, atol=1e-6)
+
+
 # ------------------------------------------------------------------------------------------- probes
 
 

@@ -5,7 +5,7 @@ import random
 import pyarrow
 import pyarrow.parquet
 import pytest
-from conftest import disjoint, read_splits, rows, write
+from conftest import disjoint, read, read_splits, rows, write
 from test_prepare_data import members, own, prepare, serve
 
 import prepare_data
@@ -261,3 +261,21 @@ def test_the_order_of_a_split_does_not_tell_the_label(tmp_path):
         order = [row["id"] for row in part]
         places = [order.index(row["id"]) for row in small[name]]
         assert len(places) == 100 and places == sorted(places)
+
+
+def test_a_label_names_a_column_of_choices_whatever_its_case(tmp_path):
+    lines = [f"best {i},worst {i},{'ab'[i % 2]}" for i in range(60)]
+    path = tmp_path / "mine.csv"
+    path.write_text("\n".join(["B,A,better", *lines]))
+    prepare_data.main(str(path), str(tmp_path / "data"), choices="B,A", label="better")
+    for row in read(tmp_path / "data" / "test.jsonl"):
+        number = int(row["choices"][0].split()[1])
+        assert row["label"] == [1, 0][number % 2]  # "a" is column A, the second choice
+
+
+def test_a_quotation_that_swallows_rows_is_said(tmp_path, capsys):
+    lines = [f"text {i},{i % 2}" for i in range(60)]
+    lines[10], lines[16] = '"text 10,0', 'text 16",0'
+    (tmp_path / "mine.csv").write_text("\n".join(["text,label", *lines]))
+    prepare_data.main(str(tmp_path / "mine.csv"), str(tmp_path / "data"))
+    assert "mine.csv:18: a quoted cell holds lines that look like rows" in capsys.readouterr().err

@@ -160,3 +160,13 @@ def test_all_students_of_a_table_are_held_against_the_same_two(tmp_path):
     assert report["seeds"] == 1
     assert [student["name"] for student in report["students"]] == ["conf"]
     assert left_out(printed) == [f"seed{seed}/a-to-b_xent" for seed in range(3)]
+
+
+def test_a_supervisor_that_was_tested_on_another_file_is_no_floor(tmp_path):
+    for seed, its in ((0, "old"), (1, "new")):
+        folder = tmp_path / "task" / f"seed{seed}"
+        finished(folder / "weak_a", WEAK, seed, inputs={"test": {"sha256": its}})
+        finished(folder / "ceiling_b", CEILING, seed, inputs={"test": {"sha256": "new"}})
+        finished(folder / "a-to-b_xent", STUDENT, seed, inputs={"test": {"sha256": "new"}})
+    report, printed = evaluate_folder(tmp_path / "task")
+    assert report["seeds"] == 1 and left_out(printed) == ["seed0/a-to-b_xent"]

@@ -91,3 +91,22 @@ def test_code_edited_after_it_was_loaded_is_not_recorded_as_what_ran(tmp_path, m
     with pytest.raises(SystemExit, match="training.py was edited"):
         with stage.explain_divergence([]):
             pass
+
+
+@pytest.mark.parametrize("line, edited", [
+    ('S["a"] = 0.1', 'S["a"] = 0.2'),
+    ("S.update(a=0.1)", "S.update(a=0.2)"),
+    ("cross_entropy.w = 0.1", "cross_entropy.w = 0.2"),
+    ("torch.set_num_threads(1)", "torch.set_num_threads(2)"),
+    ("if S:\n    def scale():\n        return 1", "if S:\n    def scale():\n        return 2"),
+])
+def test_a_statement_that_changes_what_a_loss_uses_counts(tmp_path, monkeypatch, line, edited):
+    here = project(tmp_path / "project")
+    monkeypatch.setattr(source, "HERE", here)
+    losses = here / "losses.py"
+    edit(losses, "def xent(", f'S = {{}}\n{line}\n\n\ndef xent(')
+    edit(losses, "    return cross_entropy(logits, weak_probs)\n",
+         '    scale, S, torch\n    return cross_entropy(logits, weak_probs)\n')
+    before = source.loss_source("xent")
+    edit(losses, line, edited)
+    assert source.loss_source("xent") != before

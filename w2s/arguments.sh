@@ -25,13 +25,14 @@ read_arguments() {  # WEAK STRONG TASK [--flag=value ...]
   prepare_flags=() both=() strong_only=() prompt_flags=() generative_flags=()
   for word in "$@"; do
     case $word in
+      --*-*)  # --max-tokens=64 is --max_tokens=64
+        local flag=${word%%=*} value=${word#"${word%%=*}"}
+        flag=${flag#--} word=--${flag//-/_}$value ;;
+    esac
+    case $word in
       --help | -h)
         sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "$0"
         exit ;;
-      --seed=* | --seeds=* | --losses=* | --results=* | --data=* | --out=* | --train=* | \
-      --test=* | --task=* | --model=* | --labels=* | --loss=* | --weak=*)
-        refuse "${word%%=*} is set for each stage here; \
-before bash stand SEEDS=, LOSSES=, RESULTS=, DATA=" ;;
       --max_train=* | --max_test=* | --text=* | --label=* | --choices=* | --group=* | --config=*)
         prepare_flags+=("$word") ;;
       --evals=* | --keep=* | --save_model*)
@@ -44,6 +45,17 @@ before bash stand SEEDS=, LOSSES=, RESULTS=, DATA=" ;;
         both+=("$word") ;;
       *)
         names+=("$word") ;;
+    esac
+  done
+
+  # what names a run is set for each stage, or its results would be called what they are not
+  for word in "$@" $WEAK_FLAGS $STRONG_FLAGS $PROBE_FLAGS $PROMPT_FLAGS $GENERATIVE_FLAGS \
+    $CHAIN_FLAGS; do
+    case $word in
+      --seed=* | --seeds=* | --losses=* | --results=* | --data=* | --out=* | --train=* | \
+      --test=* | --task=* | --model=* | --labels=* | --loss=* | --weak=* | --shots=*)
+        refuse "${word%%=*} is set for each stage here; \
+before bash stand SEEDS=, LOSSES=, RESULTS=, DATA=" ;;
     esac
   done
 

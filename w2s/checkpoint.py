@@ -7,12 +7,14 @@ Both raise ValueError with one line that says what is wrong.
 """
 
 import contextlib
+import os
 import re
 import sys
 
 import torch
 from transformers import PretrainedConfig
 
+from w2s.head import head_name
 from w2s.training import BF16, DEVICE, RANK
 
 TEXTS = (
@@ -56,6 +58,9 @@ def from_checkpoint(kind, name, config=None, new_head=False, dtype=torch.float32
 
     Raises ValueError, which names the tensors. What is not in the checkpoint stands in `untrained`.
     """
+    if os.path.exists(os.path.join(name, "adapter_config.json")):
+        raise ValueError("it holds an adapter that is not merged (adapter_config.json): "
+                         "merge it into the model, and save that")
     model, found = kind.from_pretrained(
         name, config=config, dtype=dtype, use_safetensors=True, trust_remote_code=False,
         ignore_mismatched_sizes=True, output_loading_info=True)
@@ -72,7 +77,7 @@ def from_checkpoint(kind, name, config=None, new_head=False, dtype=torch.float32
         raise ValueError(f"{listed(lost - new)} of the model are not in its checkpoint, "
                          f"or there in another shape{hint}")
 
-    left_over = {key for key in unused if is_left_over(model, key)}
+    left_over = {key for key in unused if is_left_over(model, key, new_head)}
     if left_over:
         raise ValueError(f"{listed(left_over)} of its checkpoint have no place "
                          "in the model that config.json describes")
@@ -93,31 +98,33 @@ def listed(keys):
 
 def is_outside(model, key):
     """Whether a tensor belongs to what a family puts on top of its pretrained model."""
-    return model.base_model is not model and not key.startswith(f"{model.base_model_prefix}.")
+    return not key.startswith(f"{model.base_model_prefix}.")
 
 
 def is_of_head(model, key, lost):
-    """Whether a tensor belongs to what reads the pretrained model: the head, or a pooler that is
-    missing as a whole, as in models that were pretrained without one."""
-    pooler = f"{model.base_model_prefix}.pooler."
-    whole = lost.issuperset(name for name in model.state_dict() if name.startswith(pooler))
-    return is_outside(model, key) or (whole and key.startswith(pooler))
+    """Whether a tensor belongs to what reads the pretrained model: the last layer; or a block above
+    the pretrained model, or its pooler, that is missing as a whole, as it was never there."""
+    last = {f"{head_name(model)}.weight", f"{head_name(model)}.bias"}
+    block = key.partition(".")[0] + "."
+    if not is_outside(model, key):
+        block += "pooler."
+    others = {name for name in model.state_dict() if name.startswith(block)} - last
+    return key in last or (key.startswith(block) and others <= lost)
 
 
-def is_left_over(model, key):
+def is_left_over(model, key, new_head):
     """Whether a tensor of the checkpoint that was not loaded has its place inside the model: in a
-    layer beyond its last one, or in a module that was configured without it (a bias, say)."""
+    layer beyond its last one, or in a part that is configured without it (a bias, say)."""
     if re.search(r"inv_freq$|position_ids$|(attn|attention)\.(masked_)?bias$|causal_mask$", key):
         return False  # tables that older versions saved
     modules = dict(model.named_modules())
-    outermost = model, model.base_model
-    for prefix in ("", f"{model.base_model_prefix}."):
-        parent, _, _ = f"{prefix}{key}".rpartition(".")
-        layer = re.match(r"(.+?)\.\d+\.", f"{prefix}{key}")
-        beyond = layer and isinstance(modules.get(layer[1]), torch.nn.ModuleList)
-        inside = parent in modules and modules[parent] not in outermost
-        if inside or beyond:
-            return True
+    parts = key.split(".")
+    for path in (parts, [model.base_model_prefix, *parts]):
+        above = path[0] in modules and modules[path[0]] is not model.base_model
+        for length in range(1, len(path)):
+            module = modules.get(".".join(path[:length]), model)
+            if module not in (model, model.base_model) and not (above and new_head):
+                return True
     return False
 
 
@@ -127,6 +134,10 @@ def limit_length(tokenizer, model, max_tokens=None):
     limits = [tokenizer.model_max_length, max_tokens,
               getattr(config, "max_position_embeddings", None),
               getattr(config, "max_seq_len", None)]  # MPT
+    rope = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type") == "longrope":  # beyond that the longest text of a batch decides
+        limits.append(rope.get("original_max_position_embeddings"))
+        limits.append(getattr(config, "original_max_position_embeddings", None))
     for name, module in model.named_modules():
         learned = re.search(r"(pos[^.]*|\bwpe)$", name) and hasattr(module, "padding_idx")
         if learned and "vis" not in name:  # a text's, not an image's
@@ -149,60 +160,6 @@ def check_vocabulary(model, tokenizer):
     if highest >= known:
         raise ValueError(f"the tokenizer has ids up to {highest}, the model knows {known} tokens: "
                          "they do not belong together")
-
-
-def first_tokens(tokenizer, words):
-    """The token with which each word begins after a text; None where there is none."""
-    before = tokenizer("It is:", add_special_tokens=False).input_ids
-    found = []
-    for word in words:
-        ids = tokenizer("It is:" + word, add_special_tokens=False).input_ids
-        own = ids[len(before):][:1]
-        known = ids[:len(before)] == before and own and own != [tokenizer.unk_token_id]
-        found.append(own[0] if known else None)
-    return found
-
-
-@torch.no_grad()
-def make_identity(model):
-    """Makes new layers before the head the identity. Raises ValueError where one is not square."""
-    head = set(head_of(model).parameters())
-    for name, weight in model.named_parameters():
-        if name not in model.untrained or weight in head or name.endswith("norm.weight"):
-            continue
-        if weight.dim() == 1:
-            weight.zero_()
-        elif weight.shape == weight.T.shape:
-            torch.nn.init.eye_(weight)
-        else:
-            raise ValueError(f"a linear probe would read {name}, which is random; "
-                             "finetune this model")
-
-
-def forget_names(config):
-    """The classes are the data's 0 and 1 now, whatever the model called those it knew before."""
-    config.id2label = {i: f"LABEL_{i}" for i in range(config.num_labels)}
-    config.label2id = {name: i for i, name in config.id2label.items()}
-
-
-def has_head(config):
-    """Whether a saved model is a classifier already."""
-    return (config.architectures or [""])[0].endswith("ForSequenceClassification")
-
-
-def is_causal(model):
-    """Whether the head reads the last token (GPT-2, Llama...), not the first (BERT...)."""
-    return hasattr(model, "score")
-
-
-def head_of(model):
-    """The linear layer that gives the two logits, or the score of a choice."""
-    inside = set() if model.base_model is model else set(model.base_model.modules())
-    found = [module for module in model.modules() if isinstance(module, torch.nn.Linear)
-             and module.out_features == model.config.num_labels and module not in inside]
-    if not found:
-        raise ValueError("no linear layer of it gives logits")
-    return found[-1]
 
 
 def shard(model):

@@ -19,9 +19,9 @@ import torch.distributed as dist
 import transformers
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-from w2s.checkpoint import autocast, check_texts_are_independent, check_vocabulary, first_tokens
-from w2s.checkpoint import forget_names, from_checkpoint, has_head, head_of, is_causal, limit_length
-from w2s.checkpoint import make_identity, shard, without_noise, without_sparse_attention
+from w2s.checkpoint import autocast, check_texts_are_independent, check_vocabulary, from_checkpoint
+from w2s.checkpoint import limit_length, shard, without_noise, without_sparse_attention
+from w2s.head import first_tokens, forget_names, has_head, head_of, is_causal, make_identity
 from w2s.training import DEVICE, RANK, WORLD, full_state, halve_on_oom, is_sharded
 from w2s.training import my_microbatches, progress, train
 

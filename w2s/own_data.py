@@ -170,9 +170,11 @@ def two_classes(source, column, labels, choices):
         return isinstance(value, str), value
 
     classes = sorted(labels, key=numbers_first)
-    named = [value_of(choice) for choice in choices]
-    if {*named} == {*labels}:
-        classes = named  # a label that names the column of the right choice
+    # a label may name the column of the right choice
+    by_name = {str(value).lower(): value for value in labels}
+    named = [str(value_of(choice)).lower() for choice in choices]
+    if {*named} == {*by_name}:
+        classes = [by_name[name] for name in named]
     as_given = [labels[value] for value in classes]
     if [repr(cell) for cell in as_given] != ["0", "1"]:
         print(f"{column}: {as_given[0]!r} is class 0, {as_given[1]!r} is class 1")

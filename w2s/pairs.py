@@ -48,8 +48,8 @@ def find(results):
         ceiling = student.with_name(f"ceiling_{ceiling_name}")
         links = [student.with_name(link) for link in teachers(f"{weak_name}-to-", name)]
 
-        old_labels = has_old_labels(weak, links, student, ceiling)
-        if old_labels or differs_from_ceiling(student, ceiling):
+        old = has_old_labels(weak, links, student, ceiling) or has_other_test(weak, ceiling)
+        if old or differs_from_ceiling(student, ceiling):
             left_out.append(str(student))
             continue
         chain = [str(link / path.name) for link in links]
@@ -68,14 +68,10 @@ def find(results):
             pairs.append(Pair(weak_name, ceiling_name, pool))
         others = [run.student for run in all_runs(students) if run not in all_runs(pool)]
         left_out += map(os.path.dirname, others)
-
     if not pairs:
-        message = f"{results}: no student found with its weak supervisor and ceiling beside it; "
-        message += "run_all.sh makes them"
-        if left_out:
-            reason = "on other data or labels, or with other settings"
-            message += f"; {left_out[0]} was trained {reason}"
-        stage.refuse(message)
+        why = "was trained on other data or labels, or with other settings"
+        stage.refuse(f"{results}: no student found with its weak supervisor and ceiling beside it; "
+                     "run_all.sh makes them" + (f"; {left_out[0]} {why}" if left_out else ""))
     return sorted(pairs), left_out
 
 
@@ -195,6 +191,12 @@ def has_old_labels(weak, links, student, ceiling):
     return any(is_stale(*step, ceiling) for step in steps)
 
 
+def has_other_test(weak, ceiling):
+    """Whether supervisor and ceiling were tested on different files, as both say."""
+    tests = {given(stage.read_run(folder), "test") for folder in (weak, ceiling)}
+    return len(tests - {None}) > 1
+
+
 def is_stale(teacher, labels, pupil, ceiling):
     """Whether the labels that a pupil learned are not those that its teacher gives today.
 
@@ -222,11 +224,8 @@ def is_stale(teacher, labels, pupil, ceiling):
 def on_newest_test(runs):
     """Those whose ceiling was tested on the same file as the newest ceiling, or does not say."""
     tests = {run.ceiling: given(stage.read_run(Path(run.ceiling).parent), "test") for run in runs}
-    known = [ceiling for ceiling in tests if tests[ceiling]]
-    if not known:
-        return runs
-    newest = max(known, key=os.path.getmtime)
-    return [run for run in runs if tests[run.ceiling] in (None, tests[newest])]
+    newest = max(filter(tests.get, tests), key=os.path.getmtime, default=None)
+    return [run for run in runs if tests[run.ceiling] in (None, tests.get(newest))]
 
 
 def pool_seeds(students, allowed):
@@ -280,7 +279,6 @@ def loss_was_edited(folder):
     run = stage.read_run(folder)
     if "loss_source" not in run:
         return False
-    # a supervisor has no choice: its loss is xent
     name = run.get("args", {}).get("loss", "xent").partition(":")[0]
     try:
         return run["loss_source"] != source.loss_source(name)

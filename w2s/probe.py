@@ -26,7 +26,7 @@ from w2s import source, stage
 from w2s.training import BF16, DEVICE, RANK, broadcast_bool, full_state, train
 
 CACHE = stage.CACHE / "features"
-CODE = "w2s/classifier.py", "w2s/checkpoint.py", "w2s/training.py", "w2s/probe.py"
+CODE = *source.MODEL, "w2s/probe.py"
 
 
 class Backbone:

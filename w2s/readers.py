@@ -171,6 +171,9 @@ def read_table(path):
                     refuse_width(where, cells, header, tabs)
                 if tabs and any(map(looks_quoted, cells)):
                     quoted.append(where)
+                if any(holds_rows(cell, len(header)) for cell in cells):
+                    stage.warn(f"{where}: a quoted cell holds lines that look like rows of their "
+                               "own; is a quotation mark in it not doubled?")
                 rows.append((where, dict(zip(header, cells))))
     except OSError as error:
         stage.refuse(f"cannot read {path}: {error.strerror}")
@@ -186,6 +189,12 @@ def read_table(path):
 
 def looks_quoted(cell):
     return len(cell) > 2 and cell[0] == cell[-1] == '"' and '""' in cell[1:-1]
+
+
+def holds_rows(cell, width):
+    """Whether each whole line inside a cell of a .csv has as many separators as a row has."""
+    inside = cell.splitlines()[1:-1]
+    return len(inside) > 0 and all(line.count(",") == width - 1 for line in inside)
 
 
 def refuse_width(where, cells, header, tabs):

@@ -186,7 +186,7 @@ def read_task(path):
         task = json.loads(given, object_pairs_hook=unique)
         prompt, words = task.get("prompt", "{text}"), task.get("label_words", ["0", "1"])
         is_right = all(map(is_text, (prompt, *words))) and "{text}" in prompt
-        if not (is_right and len(words) == len({*words}) == 2):
+        if not (is_right and isinstance(words, list) and len(words) == len({*words}) == 2):
             refuse(f'{path}: "prompt" must hold {{text}}, '
                    '"label_words" must be two different texts')
         return task
@@ -234,7 +234,7 @@ def hold_out(path, rows):
     A hash of id, or group, chooses: the same examples for student and ceiling, whatever the order
     of their files. Groups larger than a tenth come last.
     """
-    groups = [str(row.get("group", row["id"])) for row in rows]
+    groups = [str(row["id"] if row.get("group") is None else row["group"]) for row in rows]
     sizes = collections.Counter(groups)
     tenth = max(1, len(rows) // 10)
 

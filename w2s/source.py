@@ -18,6 +18,10 @@ from w2s.records import refuse
 
 HERE = Path(__file__).resolve().parent.parent
 
+# what decides what a model makes of texts
+MODEL = ["w2s/training.py", "w2s/classifier.py", "w2s/checkpoint.py", "w2s/head.py",
+         "w2s/records.py"]
+
 # the sources as this process found them, just before it loads them
 FOUND = {file: file.read_text() for file in [*HERE.glob("*.py"), *HERE.glob("w2s/*.py")]}
 
@@ -85,6 +89,8 @@ def parse_loss(spec):
         if known is not None and key not in known:
             there = ", ".join(known) or "none"
             refuse(f"--loss={spec}: {name} has no parameter {key}; it has {there}")
+        if key in parameters:
+            refuse(f"--loss={spec}: {key} is there twice")
         parameters[key] = value
     return name, parameters
 
@@ -141,10 +147,20 @@ def _statements(tree):
         elif hasattr(node, "names"):  # import
             bound = [alias.asname or alias.name.split(".")[0] for alias in node.names]
         else:
-            bound = _names(node, ast.Store)
+            bound = _changed(node)
         for name in bound:
             top.setdefault(name, []).append(node)
     return top
+
+
+def _changed(node):
+    """The names that a statement binds, or whose values it may change: S["a"] = 1, S.update()."""
+    if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return set().union(*(_names(target, ast.expr_context) for target in targets))
+    defined = (ast.FunctionDef, ast.ClassDef)
+    inner = {part.name for part in ast.walk(node) if isinstance(part, defined)}
+    return inner | _names(node, ast.expr_context)
 
 
 def _names(tree, context):

@@ -151,7 +151,7 @@ def test_one_process_goes_on_after_a_crash_with_the_same_bits(tiny, tmp_path, mo
 
     train("whole")
     with monkeypatch.context() as patch:
-        patch.setattr(losses, "xent", crash)
+        patch.setitem(losses.LOSSES, "xent", crash)
         train("crashed", ok=False)
     state, = (tmp_path / "crashed").glob("state-*.pt")
     assert len(torch.load(state, weights_only=True)["curve"]) == 10

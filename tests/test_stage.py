@@ -39,6 +39,8 @@ def test_up_to_date_means_same_arguments_inputs_code_and_outputs(tmp_path, monke
     # outputs
     (out / "test.jsonl").unlink()
     assert fresh() and not fresh()
+    (out / "transfer.jsonl").write_text("")
+    assert fresh() and not fresh()
     (out / "run.json").write_text("{")
     assert fresh()
 

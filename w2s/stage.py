@@ -3,10 +3,8 @@
 Imports nothing slow, so that a stage that is up to date says so without loading a model.
 
     run = stage.start(locals(), inputs=["train"], code=[__file__, "w2s/classifier.py"])
-    if not run:
-        return  # up to date
-    ...
-    stage.finish(run, {"accuracy": 0.9}, {"predictions.jsonl": rows})
+    if run:  # else it is up to date
+        stage.finish(run, {"accuracy": 0.9}, {"predictions.jsonl": rows})
 """
 
 import contextlib
@@ -79,10 +77,12 @@ def start(args, inputs, code, loss=None):
         done = _done(folder)
         if not done or _identity(done) != _identity(run):
             return False
-        wanted = set(done["outputs"])
-        if args.get("save_model"):
-            wanted.add("model")
-        return all((folder / name).exists() for name in wanted)
+        if args.get("save_model") and "model" not in done["outputs"]:
+            return False
+        if not isinstance(done["outputs"], dict):
+            return False  # of an earlier version
+        # what was deleted, emptied or cut since then is made again
+        return all(bytes_of(folder / name) == size for name, size in done["outputs"].items())
 
     # one run at a time in a folder; whoever waited may find that all is done
     if not is_done():
@@ -102,9 +102,8 @@ def start(args, inputs, code, loss=None):
     for package in importlib.metadata.distributions():
         if package.name in ("torch", "transformers", "datasets", "numpy"):
             run["versions"][package.name] = package.version
-    run["machine"] = platform.platform()
+    run["machine"], run["started"] = platform.platform(), time.time()
     run["processes"] = int(os.environ.get("WORLD_SIZE", 1))
-    run["started"] = time.time()
     return run
 
 
@@ -148,18 +147,15 @@ def finish(run, metrics, outputs):
 
     outputs  {file name: rows (for JSON Lines), a text, or a function that writes to a path}
 
-    Outputs come into being beside those of an earlier run, which go only when all are there:
-    nothing of it is taken for a result of this one, and a crash on the way loses nothing. Of
-    several processes the first writes; the others take part where rows are still to be computed
-    or a model is spread over them.
+    Outputs come into being beside those of an earlier run, which go only when all are there: a
+    crash on the way loses nothing. Of several processes the first writes; the others take part
+    where rows are still to be computed or a model is spread over them.
     """
     folder = Path(run["args"]["out"])
     folder.mkdir(parents=True, exist_ok=True)
-
     # what a crash may have left
     if FIRST:
         _remove(*(folder / f"partial.{name}" for name in {*WRITTEN, *outputs}))
-
     for name, content in outputs.items():
         _write(folder / f"partial.{name}", content)
     if not FIRST:
@@ -171,7 +167,7 @@ def finish(run, metrics, outputs):
 
     run["metrics"] = metrics
     run["seconds"] = round(time.time() - run.pop("started"), 1)
-    run["outputs"] = list(outputs)
+    run["outputs"] = {name: bytes_of(folder / f"partial.{name}") for name in outputs}
     text = json.dumps(run, indent=1) + "\n"
     (folder / "partial.run.json").write_text(text, encoding="utf-8")
 
@@ -187,6 +183,16 @@ def finish(run, metrics, outputs):
         with open(folder.parent.parent / "history.jsonl", "a") as history:
             history.write(json.dumps(run) + "\n")
     lock.release(folder)
+
+
+def bytes_of(path):
+    """The size of a file, or of all files in a folder."""
+    return sum(file.stat().st_size for file in files_of(path))
+
+
+def files_of(path):
+    paths = [Path(path)] if os.path.isfile(path) else Path(path).rglob("*")
+    return sorted(file for file in paths if file.is_file())
 
 
 def _write(path, content):
@@ -277,11 +283,9 @@ def fingerprint(path, known=None):
     known  an earlier one, which still holds where path, sizes and dates are the same: large models
            are not read again
     """
-    paths = [Path(path)] if os.path.isfile(path) else Path(path).rglob("*")
     stat = []
-    for file in sorted(paths):
-        if file.is_file():
-            stat.append([str(file), file.stat().st_size, file.stat().st_mtime_ns])
+    for file in files_of(path):
+        stat.append([str(file), file.stat().st_size, file.stat().st_mtime_ns])
     if known and known["path"] == str(path) and known.get("stat") == stat:
         return known
     return {"path": str(path), "sha256": _digest(*map(tuple, stat)), "stat": stat}

@@ -8,7 +8,7 @@ import re
 import pytest
 from conftest import inside, line_inside, read, reviews, rows, write
 
-from w2s import pairs, probe
+from w2s import pairs, probe, records
 
 
 
@@ -161,6 +161,15 @@ def test_held_out_labels_are_not_trained_on_and_are_the_same_for_the_ceiling(
 
     ours, theirs = held_out_losses(tmp_path / "out"), held_out_losses(ceiling)
     assert all(a != pytest.approx(b) for a, b in zip(ours, theirs))
+
+
+def test_a_group_that_is_null_is_none():
+    made = [{"id": str(i)} for i in range(100)]
+    held = records.hold_out("labels.jsonl", made)[1]
+    grouped = [row | {"group": None} for row in made]
+    assert [row["id"] for row in records.hold_out("labels.jsonl", grouped)[1]] == [
+        row["id"] for row in held]
+    assert len(held) == 10
 
 
 def test_examples_of_a_group_are_held_out_together(analyses, tiny, tmp_path):

@@ -177,6 +177,13 @@ def test_flags_and_seeds_go_where_they_should(tmp_path):
     assert found == third + fourth
 
 
+def test_a_flag_may_be_written_with_hyphens_and_goes_to_the_same_stages(tmp_path):
+    names = ROOT / "analyses.sh", "prompt", "a", "b", "task"
+    hyphens = recorded(tmp_path, *names, "--max-tokens=64", "--lr=1e-3")
+    assert hyphens == recorded(tmp_path, *names, "--max_tokens=64", "--lr=1e-3")
+    assert "--max_tokens=64" in hyphens[0] and "--lr=1e-3" not in hyphens[0]  # it is not trained
+
+
 def test_a_failing_stage_stops_the_line_with_its_message(line, tmp_path):
     nowhere = tmp_path / "nowhere"
     status, printed, error = command(

@@ -65,14 +65,14 @@ def test_nothing_is_asked_after_the_end_of_a_text(ends_texts, tmp_path):
 # ---------------------------------------------------------------------------- what a model can take
 
 LONG = "dull " * 300 + "the film is fine"
+BART = dict(d_model=32, encoder_layers=1, decoder_layers=1, encoder_ffn_dim=32, decoder_ffn_dim=32,
+            encoder_attention_heads=2, decoder_attention_heads=2)
 
 
 @pytest.mark.parametrize("config, most", [
     (transformers.RobertaConfig(**{**SMALL, "max_position_embeddings": 130}), 127),
     (transformers.MPNetConfig(**{**SMALL, "max_position_embeddings": 130}), 128),
-    (transformers.BartConfig(d_model=32, encoder_layers=1, decoder_layers=1, encoder_ffn_dim=32,
-                             decoder_ffn_dim=32, encoder_attention_heads=2,
-                             decoder_attention_heads=2, max_position_embeddings=100), 100),
+    (transformers.BartConfig(**BART, max_position_embeddings=100), 100),
 ])
 def test_a_long_text_is_cut_to_the_positions_that_there_are(tiny, tmp_path, config, most):
     make(tmp_path / "m", ends(tiny["bert"], tmp_path), config)
@@ -85,15 +85,7 @@ def test_a_long_text_is_cut_to_the_positions_that_there_are(tiny, tmp_path, conf
 @pytest.mark.parametrize(
     "config",
     [
-        transformers.BartConfig(
-            d_model=32,
-            encoder_layers=1,
-            decoder_layers=1,
-            encoder_ffn_dim=32,
-            decoder_ffn_dim=32,
-            encoder_attention_heads=2,
-            decoder_attention_heads=2,
-        ),
+        transformers.BartConfig(**BART),
         transformers.T5Config(d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=4),
     ],
 )

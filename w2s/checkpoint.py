@@ -66,7 +66,7 @@ def from_checkpoint(kind, name, config=None, new_head=False, dtype=torch.float32
         ignore_mismatched_sizes=True, output_loading_info=True)
     unused = found["unexpected_keys"]
     lost = found["missing_keys"] | {key for key, *_ in found["mismatched_keys"]}
-    new = {key for key in lost if new_head and is_of_head(model, key, lost)}
+    new = of_head(model, lost) if new_head else set()
     if lost - new:
         base = f"{model.base_model_prefix}."
         tails = tuple(f".{key.removeprefix(base)}" for key in lost - new)
@@ -77,9 +77,9 @@ def from_checkpoint(kind, name, config=None, new_head=False, dtype=torch.float32
         raise ValueError(f"{listed(lost - new)} of the model are not in its checkpoint, "
                          f"or there in another shape{hint}")
 
-    left_over = {key for key in unused if is_left_over(model, key, new_head)}
-    if left_over:
-        raise ValueError(f"{listed(left_over)} of its checkpoint have no place "
+    misplaced = left_over(model, unused, new_head)
+    if misplaced:
+        raise ValueError(f"{listed(misplaced)} of its checkpoint have no place "
                          "in the model that config.json describes")
 
     inside = [key for key in new if not is_outside(model, key)]
@@ -101,31 +101,44 @@ def is_outside(model, key):
     return not key.startswith(f"{model.base_model_prefix}.")
 
 
-def is_of_head(model, key, lost):
-    """Whether a tensor belongs to what reads the pretrained model: the last layer; or a block above
-    the pretrained model, or its pooler, that is missing as a whole, as it was never there."""
+def of_head(model, lost):
+    """Of the lost tensors those of what reads the pretrained model: the last layer, and a block
+    above that model, or its pooler, that is missing as a whole, as it was never there."""
     last = {f"{head_name(model)}.weight", f"{head_name(model)}.bias"}
-    block = key.partition(".")[0] + "."
-    if not is_outside(model, key):
-        block += "pooler."
-    others = {name for name in model.state_dict() if name.startswith(block)} - last
-    return key in last or (key.startswith(block) and others <= lost)
+    others = model.state_dict().keys() - last
+    blocks = {f"{model.base_model_prefix}.pooler."}
+    blocks |= {key.partition(".")[0] + "." for key in lost if is_outside(model, key)}
+
+    found = lost & last
+    for block in blocks:
+        if lost.issuperset(name for name in others if name.startswith(block)):
+            found |= {key for key in lost if key.startswith(block)}
+    return found
 
 
-def is_left_over(model, key, new_head):
-    """Whether a tensor of the checkpoint that was not loaded has its place inside the model: in a
+def left_over(model, unused, new_head):
+    """Of the checkpoint's tensors that were not loaded those with a place inside the model: in a
     layer beyond its last one, or in a part that is configured without it (a bias, say)."""
-    if re.search(r"inv_freq$|position_ids$|(attn|attention)\.(masked_)?bias$|causal_mask$", key):
-        return False  # tables that older versions saved
     modules = dict(model.named_modules())
-    parts = key.split(".")
-    for path in (parts, [model.base_model_prefix, *parts]):
+    outermost = model, model.base_model
+
+    def has_place(path):
         above = path[0] in modules and modules[path[0]] is not model.base_model
-        for length in range(1, len(path)):
-            module = modules.get(".".join(path[:length]), model)
-            if module not in (model, model.base_model) and not (above and new_head):
-                return True
-    return False
+        if above and new_head:
+            return False  # it belonged to another head
+        inner = [modules.get(".".join(path[:length]), model) for length in range(1, len(path))]
+        return any(module not in outermost for module in inner)
+
+    # tables that older versions saved
+    tables = r"inv_freq$|position_ids$|(attn|attention)\.(masked_)?bias$|causal_mask$"
+    found = set()
+    for key in unused:
+        parts = key.split(".")
+        if re.search(tables, key):
+            continue
+        if has_place(parts) or has_place([model.base_model_prefix, *parts]):
+            found.add(key)
+    return found
 
 
 def limit_length(tokenizer, model, max_tokens=None):
@@ -190,7 +203,7 @@ def check_texts_are_independent(model, tokenizer, compute):
     ids = tokenizer(list(TEXTS), truncation=True).input_ids
     # where the token that ends texts pads them too, it must be read when it stands in a text
     ends = tokenizer.pad_token == tokenizer.eos_token and not model.config.is_encoder_decoder
-    with_end = ids[0] + [tokenizer.pad_token_id] * ends
+    with_end = ids[0] + [tokenizer.pad_token_id]
     devices = [DEVICE] if DEVICE.type == "cuda" else []
     try:
         with exact(), torch.random.fork_rng(devices):
@@ -198,7 +211,7 @@ def check_texts_are_independent(model, tokenizer, compute):
             if not close(together, alone):
                 model.reads_padding = True
                 alone, together = one_by_one(compute, ids), compute(ids)
-            ended = compute([with_end])
+            ended = compute([with_end]) if ends else None
             model.train()
             training = compute(ids)
     except torch.OutOfMemoryError:

@@ -151,13 +151,13 @@ def predict(head, backbone, texts, batch_size=32, what=""):
 def save(head, backbone, folder):
     """The whole model with this head, as an ordinary Hugging Face folder."""
     from w2s import classifier
+    from w2s.head import head_name
 
     model, tokenizer = backbone.loaded
     classifier.forget_names(model.config)
     weights = full_state(model)[0]  # of one that may be spread over the processes
     if RANK == 0:
-        own = classifier.head_of(model)
-        name = next(name for name, module in model.named_modules() if module is own)
+        name = head_name(model)
         for key, value in head.state_dict().items():
             weights[f"{name}.{key}"] = value.cpu()
         model.save_pretrained(folder, state_dict=weights)

@@ -51,9 +51,9 @@ read_arguments() {  # WEAK STRONG TASK [--flag=value ...]
   # what names a run is set for each stage, or its results would be called what they are not
   for word in "$@" $WEAK_FLAGS $STRONG_FLAGS $PROBE_FLAGS $PROMPT_FLAGS $GENERATIVE_FLAGS \
     $CHAIN_FLAGS; do
-    case $word in
-      --seed=* | --seeds=* | --losses=* | --results=* | --data=* | --out=* | --train=* | \
-      --test=* | --task=* | --model=* | --labels=* | --loss=* | --weak=* | --shots=*)
+    case ${word%%=*} in
+      --seed | --seeds | --losses | --results | --data | --out | --train | --test | --task | \
+      --model | --labels | --loss | --weak | --shots)
         refuse "${word%%=*} is set for each stage here; \
 before bash stand SEEDS=, LOSSES=, RESULTS=, DATA=" ;;
     esac

@@ -137,12 +137,14 @@ def entropy(logits, weak_probs, step_frac, alpha=0.5, warmup=0.2):
     return cross_entropy(logits, (1 - a) * weak_probs + a * own)
 
 
-def window(logits, weak_probs, step_frac, r=0.15):
+def window(logits, weak_probs, step_frac, r=None):
     """CE(p, q) of those examples alone of which the student is unsure, max p < 0.5 + r.
 
-    Their sum is divided by the whole batch. EleutherAI/w2s.
+    Their sum is divided by the whole batch. Without r it is the batch's median of max q - 0.5, as
+    EleutherAI/w2s publishes it ("midweak"; there the median of all labels).
     """
-    unsure = logits.softmax(1).amax(1) < 0.5 + r  # (B,)
+    limit = weak_probs.amax(1).median() if r is None else 0.5 + r
+    unsure = logits.softmax(1).amax(1) < limit  # (B,)
     log_likelihood = (weak_probs * logits.log_softmax(1)).sum(1)  # (B,)
     return -(log_likelihood * unsure).mean()
 

@@ -13,6 +13,9 @@
 #
 #   SEEDS          one run of everything for each                               0
 #   LOSSES         a student for each; parameters as in conf:alpha=0.75         xent conf
+#   CONTROL        1: each loss learns the labels shuffled too, and the         0; in the demo 1
+#                  report tells what they contributed; "shuffled uniform":
+#                  and [0.5, 0.5] for every text
 #   RESULTS        folder to write; the report is RESULTS/TASK/report.md        results
 #   DATA           folder to write                                              data
 #   LAUNCH         how a stage that holds a model starts on several GPUs,       python
@@ -41,11 +44,18 @@ for seed in $SEEDS; do
   run $LAUNCH "$here/train_strong.py" --model="$strong_model" --labels="$data/transfer.jsonl" \
     "${strong_flags[@]}" --seed="$seed" --out="$out/ceiling_$strong"
 
-  # the students, on the supervisor's labels
-  for loss in $LOSSES; do
-    run $LAUNCH "$here/train_strong.py" --model="$strong_model" \
-      --labels="$out/labels_$weak/labels.jsonl" --weak="$out/weak_$weak/predictions.jsonl" \
-      --loss="$loss" "${strong_flags[@]}" --seed="$seed" --out="$out/$weak-to-${strong}_$loss"
+  # the students, on the supervisor's labels; then their controls, on labels that say nothing
+  for control in "" $controls; do
+    labels=$out/labels_$weak$control
+    if [ "$control" ]; then
+      run python "$here/control_labels.py" --labels="$out/labels_$weak/labels.jsonl" \
+        --kind="${control#-}" --seed="$seed" --out="$labels"
+    fi
+    for loss in $LOSSES; do
+      run $LAUNCH "$here/train_strong.py" --model="$strong_model" --labels="$labels/labels.jsonl" \
+        --weak="$out/weak_$weak/predictions.jsonl" --loss="$loss" "${strong_flags[@]}" \
+        --seed="$seed" --out="$out/$weak-to-${strong}_$loss$control"
+    done
   done
 done
 

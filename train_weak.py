@@ -25,6 +25,7 @@ def main(
     lr=5e-5,             # peak learning rate, after the warm-up
     max_tokens=512,      # longer texts lose their beginning
     seed=0,              # of the order of the examples, and of a random head
+    examples=0,          # train on so many of the first lines alone, for a weaker one; 0: on all
     linear_probe=False,  # train the head alone, on features that are computed once
     # memory and speed; the result is the same
     microbatch=0,        # examples that a process computes at a time, 0: its share of the batch
@@ -43,6 +44,9 @@ def main(
 
     # Read all files, and refuse what is wrong with them, before anything is computed.
     train_rows = records.read_jsonl(train, "id", "text|choices", "label")
+    if examples > len(train_rows):
+        stage.refuse(f"--examples={examples}: {train} has {len(train_rows)}")
+    train_rows = train_rows[:examples or None]
     test_rows = records.read_jsonl(test, "id", "text|choices", "label")
     texts = records.texts(train, train_rows)
     records.both_classes(train, train_rows)

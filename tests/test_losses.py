@@ -132,8 +132,12 @@ def test_entropy():
 
 def test_window():
     # of p = (1/2, 1/2) and (1/4, 3/4) only the first is unsure; its CE of ln 2 by two examples
-    assert window(LOGITS, WEAK, 0).item() == pytest.approx(H_HALF / 2)
+    assert window(LOGITS, WEAK, 0, r=0.15).item() == pytest.approx(H_HALF / 2)
     assert window(LOGITS, WEAK, 0, r=0.3).item() == pytest.approx((H_HALF + H_QUARTER) / 2)
+    # without r, max q of 0.5, 0.7 and 0.9 have the median 0.7: p of 3/4 is too sure
+    logits = torch.tensor([[0.0, 0.0], [0.0, LN3], [0.0, LN3]])
+    weak = torch.tensor([[0.5, 0.5], [0.3, 0.7], [0.9, 0.1]])
+    assert window(logits, weak, 0).item() == pytest.approx(H_HALF / 3)
 
 
 def test_conf_gives_its_own_predictions_no_gradient():

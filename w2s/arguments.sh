@@ -66,6 +66,7 @@ before bash stand SEEDS=, LOSSES=, RESULTS=, DATA=" ;;
     names=("$cache/all-MiniLM-L6-v2" "$cache/SmolLM2-135M" "$here/demo/films.jsonl")
     prepare_flags=(--max_train=600 --max_test=1000 "${prepare_flags[@]}")
     weak_recipe=--epochs=4 strong_recipe=--epochs=1
+    CONTROL=${CONTROL-1}
   fi
   if [ ${#names[@]} != 3 ]; then
     refuse "three names are needed, WEAK STRONG TASK, or none for the demo; \
@@ -87,6 +88,17 @@ flags are written --flag=value"
   test_files=(--test="$data/test.jsonl" --task="$data/task.json")
   weak_flags=("${test_files[@]}" $weak_recipe "${both[@]}" $WEAK_FLAGS)
   strong_flags=("${test_files[@]}" $strong_recipe "${both[@]}" $STRONG_FLAGS "${strong_only[@]}")
+
+  # what each loss learns beside the supervisor's labels: -shuffled
+  controls=
+  for kind in ${CONTROL:-0}; do
+    case $kind in
+      0) ;;
+      1) controls+=" -shuffled" ;;
+      shuffled | uniform) controls+=" -$kind" ;;
+      *) refuse "CONTROL=\"$CONTROL\": 0, 1 or the kinds, shuffled uniform, are needed" ;;
+    esac
+  done
 
   # a slip is found before anything is trained
   PYTHONPATH=$here python -m w2s.source $LOSSES

@@ -14,7 +14,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from w2s import source, stage
+from w2s import lineage, source, stage
+from w2s.lineage import given
 
 
 class Run(NamedTuple):
@@ -40,15 +41,15 @@ def find(results):
     # within a seed: a student is held against the supervisor and the ceiling beside it
     for path in sorted(results.glob("seed*/*-to-*_*/predictions.jsonl")):
         student = path.parent
-        names = split_name(student)
+        names = lineage.split_name(student)
         if names is None:
             continue
         weak_name, ceiling_name, name = names
         weak = student.with_name(f"weak_{weak_name}")
         ceiling = student.with_name(f"ceiling_{ceiling_name}")
-        links = [student.with_name(link) for link in teachers(f"{weak_name}-to-", name)]
+        links = [student.with_name(link) for link in lineage.teachers(f"{weak_name}-to-", name)]
 
-        old = has_old_labels(weak, links, student, ceiling) or has_other_test(weak, ceiling)
+        old = lineage.has_old_labels(student, *names) or has_other_test(weak, ceiling)
         if old or differs_from_ceiling(student, ceiling):
             left_out.append(str(student))
             continue
@@ -89,43 +90,6 @@ def of_files(weak, ceiling, students):
     return Pair(names[weak], names[ceiling], runs)
 
 
-def split_name(student):
-    """(weak name, ceiling name, student name) of a folder seed<k>/W-to-S_NAME.
-
-    None where these two are not beside it, or the folder above it is a copy of a seed.
-    """
-    seed = student.parent
-    if not re.fullmatch(r"seed(0|[1-9]\d*)", seed.name):
-        return None
-    split = None
-    for weak, ceiling in itertools.product(models_in(seed, "weak_"), models_in(seed, "ceiling_")):
-        begin = f"{weak}-to-{ceiling}_"
-        longer = not split or len(weak + ceiling) > len(split[0] + split[1])
-        if student.name.startswith(begin) and longer:  # of m and m_v2 the longer is meant
-            split = weak, ceiling, student.name.removeprefix(begin)
-    return split
-
-
-def models_in(seed, role):
-    """The models that a seed has in a role: of weak_gpt2/ and weak_bert/ bert and gpt2."""
-    files = sorted(seed.glob(f"{role}*/predictions.jsonl"))
-    return [file.parent.name.removeprefix(role) for file in files]
-
-
-def teachers(begin, student):
-    """The folders of the models between in a chain, each taught by the one before it.
-
-    begin "a-to-", student "xent-via-b,c" -> a-to-b_xent, a-to-c_xent-via-b
-    """
-    loss, _, via = student.partition("-via-")
-    names = via.split(",") if via else []
-    folders = []
-    for i, name in enumerate(names):
-        before = ",".join(names[:i])
-        folders.append(f"{begin}{name}_{loss}" + (f"-via-{before}" if before else ""))
-    return folders
-
-
 def all_runs(students):
     return list(itertools.chain(*students.values()))
 
@@ -149,12 +113,6 @@ def digest(run):
     if "comparable" not in run and {"args", "inputs"} <= run.keys():
         return stage.comparable(run)  # an earlier version of the stages wrote none
     return run.get("comparable")
-
-
-def given(run, name):
-    """An argument of a run: of a file or folder its sha256, of anything else its value."""
-    file = run.get("inputs", {}).get(name, {})
-    return file.get("sha256", run.get("args", {}).get(name))
 
 
 def differs_from_ceiling(student, ceiling):
@@ -183,42 +141,10 @@ def differs_from_ceiling(student, ceiling):
     return bool(differing)
 
 
-def has_old_labels(weak, links, student, ceiling):
-    """Whether a student, or a model between, learned other labels than its teacher gives today."""
-    names = [weak.name.removeprefix("weak_"), *(link.name for link in links)]
-    labels = [student.with_name(f"labels_{name}") for name in names]
-    steps = zip([weak, *links], labels, [*links, student])
-    return any(is_stale(*step, ceiling) for step in steps)
-
-
 def has_other_test(weak, ceiling):
     """Whether supervisor and ceiling were tested on different files, as both say."""
     tests = {given(stage.read_run(folder), "test") for folder in (weak, ceiling)}
     return len(tests - {None}) > 1
-
-
-def is_stale(teacher, labels, pupil, ceiling):
-    """Whether the labels that a pupil learned are not those that its teacher gives today.
-
-    Or these are of an earlier model of the teacher's, or of other examples than the ceiling's.
-    """
-    run = stage.read_run(pupil)
-    learned = given(run, "labels")
-    truth = given(stage.read_run(ceiling), "labels")
-    if not learned or not (labels / "labels.jsonl").exists():
-        return False  # nothing to compare
-    if run.get("stage") == "prompt_strong" and learned == truth:
-        return False  # shots may have ground truth
-    if learned != stage.fingerprint(labels / "labels.jsonl")["sha256"]:
-        return True
-
-    made_from = stage.read_run(labels).get("inputs", {})
-    if truth and "data" in made_from and made_from["data"]["sha256"] != truth:
-        return True
-    model = made_from.get("model")
-    if not model or not (teacher / "model").exists():
-        return False
-    return stage.fingerprint(teacher / "model", model)["sha256"] != model["sha256"]
 
 
 def on_newest_test(runs):

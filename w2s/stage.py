@@ -33,11 +33,9 @@ HOW = ("out", "microbatch", "checkpointing", "fsdp", "save_minutes", "save_model
 WRITTEN = ("model", "predictions.jsonl", "labels.jsonl", "curve.jsonl", "run.json")
 
 # the least that an argument may be
-LEAST = {
-    **dict.fromkeys(["max_train", "max_test", "block"], 2),
-    **dict.fromkeys(["batch_size", "max_tokens"], 1),
-    **dict.fromkeys(["shots", "calibrate", "epochs", "evals", "microbatch", "save_minutes"], 0),
-}
+LEAST = {"max_train": 2, "max_test": 2, "block": 2, "batch_size": 1, "max_tokens": 1,
+         **dict.fromkeys(["shots", "calibrate", "epochs", "examples", "evals", "microbatch",
+                          "save_minutes"], 0)}
 
 
 def start(args, inputs, code, loss=None):

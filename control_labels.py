@@ -1,0 +1,48 @@
+"""Labels -> labels that say nothing of their texts, for a student's control.
+
+    python control_labels.py --labels=results/sciq/seed0/labels_gpt2/labels.jsonl \\
+        --out=results/sciq/seed0/labels_gpt2-shuffled
+
+A control is trained as its student is, by the same model, texts, loss and recipe, on these labels.
+What the student has over it the supervisor contributed; all else is the strong model's own prior
+and what it taught itself.
+
+Writes labels.jsonl, the same lines with other probs: shuffled, so that the shares of the classes
+and the supervisor's confidence stay, or all alike.
+"""
+
+import random
+
+from w2s import records, stage
+
+KINDS = ("shuffled", "uniform")
+
+
+def main(
+    labels,           # soft labels {"id", "text", "probs"}, or ground truth
+    out,              # folder to write
+    kind="shuffled",  # the same labels in another order; uniform: [0.5, 0.5] for every text
+    seed=0,           # of the order
+):
+    arguments = locals()
+    run = stage.start(arguments, ["labels"], code=[__file__, "w2s/records.py"])
+    if not run:
+        return
+
+    if kind not in KINDS:
+        stage.refuse(f"--kind={kind}: {' or '.join(KINDS)} is needed")
+    rows = records.read_labels(labels)
+    probs = records.soft_labels(rows)
+    if kind == "uniform":
+        changed = [[0.5, 0.5] for _ in rows]
+    else:
+        changed = random.Random(seed).sample(probs, len(probs))
+
+    agreement = sum(map(records.same, probs, changed)) / len(rows)
+    controls = records.with_probs(rows, changed, "id", "text", "choices", "group")
+    stage.finish(run, {"agreement": agreement}, {"labels.jsonl": controls})
+    print(f"{len(rows)} labels, {kind}: {agreement:.1%} are of the class they were of -> {out}")
+
+
+if __name__ == "__main__":
+    stage.cli(main)

@@ -1,0 +1,114 @@
+"""Who taught a student, read off the names of its folder; and whether it learned today's labels.
+
+    seed<k>/W-to-S_NAME     NAME: LOSS[-via-MODEL,MODEL][-own][-shuffled|-uniform]
+
+W and S are the weak supervisor's and the strong model's names. -via- names the models of a chain
+between them. -own: labelled by the strong model itself, asked. The last part marks a control.
+"""
+
+import itertools
+import re
+
+from w2s import stage
+
+CONTROLS = ("shuffled", "uniform")  # what control_labels.py makes of labels
+REMADE = ("control_labels",)  # stages that make labels of other labels
+
+
+def split_name(student):
+    """(weak name, ceiling name, student name) of a folder seed<k>/W-to-S_NAME.
+
+    None where these two are not beside it, or the folder above it is a copy of a seed.
+    """
+    seed = student.parent
+    if not re.fullmatch(r"seed(0|[1-9]\d*)", seed.name):
+        return None
+    split = None
+    for weak, ceiling in itertools.product(models_in(seed, "weak_"), models_in(seed, "ceiling_")):
+        begin = f"{weak}-to-{ceiling}_"
+        longer = not split or len(weak + ceiling) > len(split[0] + split[1])
+        if student.name.startswith(begin) and longer:  # of m and m_v2 the longer is meant
+            split = weak, ceiling, student.name.removeprefix(begin)
+    return split
+
+
+def models_in(seed, role):
+    """The models that a seed has in a role: of weak_gpt2/ and weak_bert/ bert and gpt2."""
+    files = sorted(seed.glob(f"{role}*/predictions.jsonl"))
+    return [file.parent.name.removeprefix(role) for file in files]
+
+
+def split_control(name):
+    """A student's name without the part that marks a control, and its kind: "" where it is none."""
+    for kind in CONTROLS:
+        if name.endswith(f"-{kind}"):
+            return name.removesuffix(f"-{kind}"), kind
+    return name, ""
+
+
+def teachers(begin, name):
+    """The folders of the models between in a chain, each taught by the one before it.
+
+    begin "a-to-", name "xent-via-b,c" -> a-to-b_xent, a-to-c_xent-via-b
+    """
+    loss, _, via = split_control(name)[0].partition("-via-")
+    names = via.split(",") if via else []
+    folders = []
+    for i, model in enumerate(names):
+        before = ",".join(names[:i])
+        folders.append(f"{begin}{model}_{loss}" + (f"-via-{before}" if before else ""))
+    return folders
+
+
+def has_old_labels(student, weak_name, ceiling_name, name):
+    """Whether a student, or a model between, learned other labels than its teacher gives today."""
+    seed = student.parent
+    name, kind = split_control(name)
+    if name.endswith("-own"):
+        steps = [(f"ceiling_{ceiling_name}", f"labels_{ceiling_name}-own", student.name)]
+    else:
+        links = teachers(f"{weak_name}-to-", name)
+        labels = [f"labels_{weak_name}", *(f"labels_{link}" for link in links)]
+        steps = list(zip([f"weak_{weak_name}", *links], labels, [*links, student.name]))
+    truth = given(stage.read_run(seed / f"ceiling_{ceiling_name}"), "labels")
+
+    for teacher, labels, pupil in steps:
+        if kind and pupil == student.name:
+            labels = f"{labels}-{kind}"
+        run = stage.read_run(seed / pupil)
+        learned = given(run, "labels")
+        if not learned or not (seed / labels / "labels.jsonl").exists():
+            continue  # nothing to compare
+        if run.get("stage") == "prompt_strong" and learned == truth:
+            continue  # shots may have ground truth
+        if learned != stage.fingerprint(seed / labels / "labels.jsonl")["sha256"]:
+            return True
+        if are_old(seed / labels, seed / teacher, truth):
+            return True
+    return False
+
+
+def are_old(labels, teacher, truth):
+    """Whether a folder of labels is of an earlier model of the teacher's, or of other examples
+    than the ceiling's, or made of labels that are so."""
+    run = stage.read_run(labels)
+    if run.get("stage") in REMADE:
+        origin = labels.with_name(split_control(labels.name)[0])
+        now = origin / "labels.jsonl"
+        if now.exists() and stage.fingerprint(now)["sha256"] != given(run, "labels"):
+            return True
+        return are_old(origin, teacher, truth)
+
+    made_from = run.get("inputs", {})
+    if truth and "data" in made_from and made_from["data"]["sha256"] != truth:
+        return True
+    model = made_from.get("model")
+    if not model or not (teacher / "model").exists():
+        return False
+    return stage.fingerprint(teacher / "model", model)["sha256"] != model["sha256"]
+
+
+def given(run, name):
+    """An argument of a run: of a file or folder its sha256, of anything else its value."""
+    file = run.get("inputs", {}).get(name, {})
+    return file.get("sha256", run.get("args", {}).get(name))

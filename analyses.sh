@@ -5,6 +5,7 @@
 #   bash analyses.sh probe gpt2 gpt2-xl sciq        linear probes, of the pretrained student and of
 #                                                   the finetuned one, which is then saved
 #   bash analyses.sh prompt gpt2 gpt2-xl sciq       no shots; five labelled weakly; five truly
+#   bash analyses.sh own gpt2 gpt2-xl sciq          a student of its own answers, when asked
 #   bash analyses.sh generative gpt2 gpt2-xl sciq   student and ceiling, tuned on the task's texts
 #   bash analyses.sh chain gpt2,gpt2-medium gpt2-xl sciq
 #                                                   bootstrapping: each supervises the next one
@@ -23,9 +24,9 @@ source "$here/w2s/arguments.sh"
 analyses=${1:---help}
 for word in ${analyses//,/ }; do
   case $word in
-    probe | prompt | generative | chain) ;;
+    probe | prompt | own | generative | chain) ;;
     --help | -h) read_arguments --help ;;
-    *) refuse "unknown analysis $word; there are probe, prompt, generative and chain" ;;
+    *) refuse "unknown analysis $word; there are probe, prompt, own, generative and chain" ;;
   esac
 done
 read_arguments "${@:2}"
@@ -34,16 +35,24 @@ wants() {  # ANALYSIS
   case ,$analyses, in *,$1,*) ;; *) false ;; esac
 }
 
-ask() {  # SHOTS LABELS NAME
+ask() {  # SHOTS LABELS OUT --flags
   run $LAUNCH "$here/prompt_strong.py" --model="$model" --labels="$2" --shots="$1" \
-    "${test_files[@]}" --seed="$seed" "${prompt_flags[@]}" $PROMPT_FLAGS \
-    --out="$out/$weak-to-${strong}_$3"
+    "${test_files[@]}" --seed="$seed" "${prompt_flags[@]}" $PROMPT_FLAGS "${@:4}" --out="$out/$3"
 }
 
-student() {  # MODEL LABELS NAME --flags
+train() {  # MODEL LABELS NAME --flags
   run $LAUNCH "$here/train_strong.py" --model="$1" --labels="$out/$2/labels.jsonl" \
     --weak="$out/weak_$weak/predictions.jsonl" --loss="$loss" "${@:4}" --seed="$seed" \
     --out="$out/$weak-to-$3"
+}
+
+student() {  # MODEL LABELS NAME --flags: trains it, and its controls
+  train "$@"
+  for control in $controls; do
+    run python "$here/control_labels.py" --labels="$out/$2/labels.jsonl" --kind="${control#-}" \
+      --seed="$seed" --out="$out/$2$control"
+    train "$1" "$2$control" "$3$control" "${@:4}"
+  done
 }
 
 middle=()
@@ -70,9 +79,12 @@ for seed in $SEEDS; do
   fi
 
   if wants prompt; then
-    ask 0 "$out/labels_$weak/labels.jsonl" prompt
-    ask 5 "$out/labels_$weak/labels.jsonl" prompt-5-weak
-    ask 5 "$data/transfer.jsonl" prompt-5-true
+    ask 0 "$out/labels_$weak/labels.jsonl" "$weak-to-${strong}_prompt"
+    ask 5 "$out/labels_$weak/labels.jsonl" "$weak-to-${strong}_prompt-5-weak"
+    ask 5 "$data/transfer.jsonl" "$weak-to-${strong}_prompt-5-true"
+  fi
+  if wants own; then
+    ask 0 "$data/transfer.jsonl" "labels_$strong-own" --data="$data/transfer.jsonl"
   fi
 
   for loss in $LOSSES; do
@@ -81,18 +93,21 @@ for seed in $SEEDS; do
     finetuned=$weak-to-${strong}_$loss
     if wants probe; then
       student "$model" "labels_$weak" "${strong}_probe-$loss" "${probe_flags[@]}"
-      student "$model" "labels_$weak" "${strong}_$loss" "${strong_flags[@]}" --save_model
-      student "$out/$finetuned/model" "labels_$weak" "${strong}_$loss-then-probe" \
+      train "$model" "labels_$weak" "${strong}_$loss" "${strong_flags[@]}" --save_model
+      train "$out/$finetuned/model" "labels_$weak" "${strong}_$loss-then-probe" \
         "${probe_flags[@]}" --head=random
     elif wants generative; then
       student "$model" "labels_$weak" "${strong}_$loss" "${strong_flags[@]}"
+    fi
+    if wants own; then
+      student "$model" "labels_$strong-own" "${strong}_$loss-own" "${strong_flags[@]}"
     fi
 
     # each model of a chain is the student of the one before it
     labels=labels_$weak via=
     for next in "${middle[@]}"; do
       link=$(basename "$next")_$loss${via:+-via-$via}
-      student "$next" "$labels" "$link" "${chain_flags[@]}" --save_model
+      train "$next" "$labels" "$link" "${chain_flags[@]}" --save_model
       run $LAUNCH "$here/label_weak.py" --model="$out/$weak-to-$link/model" \
         --data="$data/transfer.jsonl" --out="$out/labels_$weak-to-$link"
       labels=labels_$weak-to-$link via=${via:+$via,}$(basename "$next")

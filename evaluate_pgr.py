@@ -8,7 +8,8 @@ al. 2023, arXiv 2312.09390). A prediction file holds {"id", "label", "probs": [p
 files are joined by id.
 
 Writes pgr.png, agreement.png (imitation), confidence.png; curves.png where training was evaluated
-on its way (--evals), and scaling.png where a supervisor has students of several sizes.
+on its way (--evals); ladder.png where a strong model has three supervisors or more, and scaling.png where a
+supervisor has students of several sizes.
 """
 
 import functools
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from w2s import pairs, records, report, stage, tables
+from w2s import pairs, records, report, stage, tables, warnings
 
 
 def main(
@@ -51,7 +52,7 @@ def main(
     # every file is an input: where one has changed, the report is made again
     args = {"out": out, "pairs": found, "sizes": sizes, "left_out": left_out, "outdated": outdated}
     inputs = files + curves
-    modules = ["report", "tables", "metrics", "figures"]
+    modules = ["report", "tables", "warnings", "metrics", "figures", "trends"]
     code = [__file__, *(f"w2s/{module}.py" for module in modules)]
     run = stage.start(args | {path: path for path in inputs}, inputs, code)
     if not run:
@@ -63,23 +64,25 @@ def main(
     reports = [report.pair_report(*pair, label, p1) for pair in found]
     by_size = report.scaling(reports, sizes)
     text = "\n\n".join([*map(tables.of_pair, reports), *tables.of_scaling(by_size)]) + "\n"
-    warnings = tables.warnings_of_runs(left_out, outdated)
-    if warnings:
-        text += "\n" + "".join(f"- Warning: {warning}\n" for warning in warnings)
+    warned = warnings.of_runs(left_out, outdated)
+    if warned:
+        text += "\n" + "".join(f"- Warning: {warning}\n" for warning in warned)
     numbers = {**reports[0], "more_pairs": reports[1:]}
     numbers = json.dumps(numbers, indent=1, default=plain) + "\n"
     outputs = {"report.json": numbers, "report.md": text}
 
     # pictures; matplotlib is loaded only here
-    from w2s import figures
+    from w2s import figures, trends
 
     outputs["pgr.png"] = functools.partial(figures.accuracy, reports)
     outputs["agreement.png"] = functools.partial(figures.imitation, reports)
     outputs["confidence.png"] = functools.partial(figures.confidence, reports)
     if figures.with_curves(reports):
         outputs["curves.png"] = functools.partial(figures.curves, reports)
+    if trends.rungs(reports):
+        outputs["ladder.png"] = functools.partial(trends.ladder, reports)
     if by_size:
-        outputs["scaling.png"] = functools.partial(figures.scaling, by_size)
+        outputs["scaling.png"] = functools.partial(trends.scaling, by_size)
     stage.finish(run, {}, outputs)
     print(f"{text}\n-> {out}/{', '.join(outputs)}")
 

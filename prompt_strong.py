@@ -5,7 +5,8 @@
         --out=results/sciq/seed0/gpt2-to-gpt2-xl_prompt-5-weak
 
 Before the text may stand some labelled ones, the shots. Writes predictions.jsonl on the test file
-and run.json, as a student would.
+and run.json, as a student would; with --data=data/sciq/transfer.jsonl also labels.jsonl, its own
+answers as soft labels, from which a student can be taught by itself.
 
 The label words' probabilities are calibrated, so that a model that says "positive" of everything is
 not taken at its word: divided by their mean over unlabelled texts of the task (Zhao et al. 2021,
@@ -23,6 +24,7 @@ def main(
     test,            # data file it is tested on
     task,            # task.json beside the data: names the label words
     out,             # folder to write
+    data="",         # texts to label, too
     shots=0,         # labelled examples before each text; the same ones whoever labelled them
     calibrate=256,   # unlabelled texts that tell the model's prior, 0: none
     max_tokens=512,  # longer texts lose their beginning, those of the shots too
@@ -32,13 +34,14 @@ def main(
 ):
     arguments = locals()
     code = [__file__, "w2s/prompt.py", *source.MODEL]
-    run = stage.start(arguments, ["model", "labels", "test", "task"], code)
+    run = stage.start(arguments, ["model", "labels", "test", "task", "data"], code)
     if not run:
         return
 
     # Read all files, and refuse what is wrong with them, before anything is computed.
     rows = records.read_jsonl(labels, "id", "text", "probs|label")
     test_rows = records.read_jsonl(test, "id", "text", "label")
+    data_rows = records.read_jsonl(data, "id", "text") if data else []
     label_words = records.read_task(task).get("label_words")
     if not label_words:
         stage.refuse(f"{task}: prompting reads the probabilities of the label words, "
@@ -55,16 +58,13 @@ def main(
     # language model gives the word (but for an output bias or a soft cap, which a few families
     # have: the first is nearly undone by the calibration).
     hub.go_offline_if_unreachable(model)
+    import torch
+
     from w2s import classifier, prompt
 
     with hub.fetching(model):
         net, tokenizer = classifier.load(model, label_words, head="words", fsdp=fsdp)
-    if not classifier.is_causal(net):
-        stage.refuse(f"{model} does not go on with a text, so it cannot be asked; "
-                     "a causal language model is needed")
-    if tokenizer("It is:").input_ids[-1:] == [tokenizer.eos_token_id]:
-        stage.refuse(f"{model}'s tokenizer ends every text, so nothing can be asked of it after "
-                     "one; another tokenizer, without an end-of-text token, is needed")
+    prompt.check_can_be_asked(model, net, tokenizer)
 
     # Make the context of the shots, so short that a text has room after it.
     limit = tokenizer.model_max_length
@@ -86,16 +86,20 @@ def main(
         return classifier.predict(net, tokenizer, texts, batch_size, compute, what)
 
     # Ask, and divide by the prior.
-    probs = ask(test_rows, "prompt")
-    prior = probs.new_tensor([0.5, 0.5])
+    prior = torch.tensor([0.5, 0.5])
     if unlabelled:
         prior = ask(unlabelled, "prior").mean(0)
-    probs = probs / prior / (probs / prior).sum(1, keepdim=True)
 
-    predictions = records.with_probs(test_rows, probs, "id", "label")
-    metrics = {**records.accuracy(predictions), "prior": prior.tolist()}
+    def calibrated(rows, what, *keys):
+        probs = ask(rows, what) / prior
+        return records.with_probs(rows, probs / probs.sum(1, keepdim=True), *keys)
+
+    outputs = {"predictions.jsonl": calibrated(test_rows, "prompt", "id", "label")}
+    if data:
+        outputs["labels.jsonl"] = calibrated(data_rows, "label", "id", "text", "group")
+    metrics = {**records.accuracy(outputs["predictions.jsonl"]), "prior": prior.tolist()}
     metrics["shots"] = [row["id"] for row in shown]
-    stage.finish(run, metrics, {"predictions.jsonl": predictions})
+    stage.finish(run, metrics, outputs)
     said = "test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error) ->"
     print(said.format(**metrics), out)
 

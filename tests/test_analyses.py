@@ -8,7 +8,7 @@ import re
 import pytest
 from conftest import inside, line_inside, read, reviews, rows, write
 
-from w2s import pairs, probe, records
+from w2s import lineage, probe, records
 
 
 
@@ -27,8 +27,8 @@ def analyses(tiny, tmp_path_factory):
         "GENERATIVE_FLAGS": "--block=32 --epochs=1",
     }
 
-    def run(analysis, losses):
-        environment["LOSSES"] = losses
+    def run(analysis, losses, control="0"):
+        environment.update(LOSSES=losses, CONTROL=control)
         return [
             *line_inside(folder, tiny["bert"], *words, **environment),
             *line_inside(folder, analysis, chain, *words, script="analyses.sh", **environment),
@@ -37,9 +37,9 @@ def analyses(tiny, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(probe, "CACHE", folder / "cache")
         printed = [
-            run("probe,prompt,chain", "xent conf"),
-            run("generative,chain", "xent"),
-            run("probe,prompt,chain", "xent conf"),
+            run("probe,prompt,own,chain", "xent conf"),
+            run("own,generative,chain", "xent", control="1"),
+            run("probe,prompt,own,chain", "xent conf"),
         ]
     return folder / "results" / "reviews" / "seed0", folder / "data" / "reviews", printed
 
@@ -56,6 +56,8 @@ def test_every_student_is_there_and_in_the_report(analyses):
         "conf-then-probe",
         "xent-via-tiny-gpt2",
         "conf-via-tiny-gpt2",
+        "xent-own",
+        "conf-own",
         "prompt",
         "prompt-5-weak",
         "prompt-5-true",
@@ -68,7 +70,11 @@ def test_every_student_is_there_and_in_the_report(analyses):
     }
     assert found.keys() == {("tiny-bert", "tiny-llama"), ("tiny-bert", "tiny-llama-generative")}
     assert found["tiny-bert", "tiny-llama"].keys() == students
-    assert found["tiny-bert", "tiny-llama-generative"].keys() == {"xent", "xent-via-tiny-gpt2"}
+    assert found["tiny-bert", "tiny-llama-generative"].keys() == {
+        "xent", "xent-own", "xent-via-tiny-gpt2"}
+    for pair in found.values():
+        controlled = {name for name, student in pair.items() if student["controls"]}
+        assert controlled == ({"xent"} if "conf" in pair else pair.keys())
     assert all("left out" not in text for run in printed for _, text in run)
     tables = (seed.parent / "report.md").read_text()
     assert re.search(
@@ -101,11 +107,11 @@ def test_a_chain_passes_its_labels_on(analyses):
 
 
 def test_the_folders_of_a_chain_of_four():
-    assert pairs.teachers("a-to-", "conf:alpha=0.5-via-b,c") == [
+    assert lineage.teachers("a-to-", "conf:alpha=0.5-via-b,c") == [
         "a-to-b_conf:alpha=0.5",
         "a-to-c_conf:alpha=0.5-via-b",
     ]
-    assert pairs.teachers("a-to-", "xent") == []
+    assert lineage.teachers("a-to-", "xent") == []
 
 
 def test_evaluations_during_training(analyses):

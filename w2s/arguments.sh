@@ -53,7 +53,7 @@ read_arguments() {  # WEAK STRONG TASK [--flag=value ...]
     $CHAIN_FLAGS; do
     case ${word%%=*} in
       --seed | --seeds | --losses | --results | --data | --out | --train | --test | --task | \
-      --model | --labels | --loss | --weak | --shots)
+      --model | --labels | --loss | --weak | --shots | --kind)
         refuse "${word%%=*} is set for each stage here; \
 before bash stand SEEDS=, LOSSES=, RESULTS=, DATA=" ;;
     esac

@@ -1,4 +1,4 @@
-"""The report's pictures, from the reports of evaluate_pgr.py: a row of panels a pair of models.
+"""The report's pictures of each pair of models, a row of panels a pair; trends.py has the others.
 
 Colours are Okabe and Ito's, which the colour-blind tell apart; students differ by marker as well.
 Bars and bands are one standard error.
@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from w2s.report import column
-from w2s.tables import pgr_text, setting, size_text, student_name
+from w2s.tables import pgr_text, setting, student_name
 
 matplotlib.rcParams.update({
     "axes.spines.top": False,
@@ -20,6 +20,8 @@ matplotlib.rcParams.update({
     "text.parse_math": False,  # names may hold a dollar sign
 })
 WEAK, CEILING, STUDENT, GREY = "#0072B2", "#009E73", "#D55E00", "#555555"
+
+CONTROLS = {"shuffled": "o", "uniform": "D"}  # markers of controls, which are hollow
 
 # colour and marker of the students that a picture has room for
 STYLES = [(STUDENT, "o"), ("#CC79A7", "s"), ("#E69F00", "^"), ("#56B4E9", "D")]
@@ -80,6 +82,7 @@ def left_out_text(reports, key="name"):
 
 def columns_of(points, *keys):
     """Lists of the points' values, one a key."""
+    points = list(points)
     return [column(points, key) for key in keys]
 
 
@@ -93,16 +96,33 @@ def accuracy(reports, path):
         draw_level(panel, report["weak"], WEAK, "weak supervisor")
         draw_level(panel, report["ceiling"], CEILING, "strong ceiling")
 
-        for y, student in enumerate(report["students"]):
-            panel.errorbar(student["accuracy"], y, xerr=student["accuracy_se"], fmt="o",
-                           color=STUDENT, capsize=3)
+        students = report["students"]
+        for kind, marker in CONTROLS.items():
+            controls = [student["controls"].get(kind) for student in students]
+            draw_accuracies(panel, controls, fmt=marker, mfc="white", alpha=0.7)
+        draw_accuracies(panel, students, fmt="o", capsize=3)
+        for y, student in enumerate(students):
             panel.text(1.01, y, pgr_text(student), va="center",
                        transform=panel.get_yaxis_transform())
         panel.text(1.01, 1.02, "PGR [95%]", va="bottom", color=GREY, transform=panel.transAxes)
         name_rows(panel, student_names(report))
 
     panels[-1, 0].set_xlabel("test accuracy")
-    save(figure, path, "Bars and bands: ± 1 standard error; [ ]: 95% interval.")
+    caption = "Bars and bands: ± 1 standard error; [ ]: 95% interval."
+    kinds = set()
+    for report in reports:
+        kinds = kinds.union(*column(report["students"], "controls"))
+    if kinds:
+        caption += f" Hollow: controls, taught {' or '.join(sorted(kinds))} labels."
+    save(figure, path, caption)
+
+
+def draw_accuracies(panel, models, **style):
+    """The accuracies of models, a row each from the top, with their errors; None: none there."""
+    rows = [y for y, model in enumerate(models) if model]
+    if rows:
+        mean, se = columns_of(filter(None, models), "accuracy", "accuracy_se")
+        panel.errorbar(mean, rows, xerr=se, color=STUDENT, **style)
 
 
 def draw_level(panel, model, colour, name):
@@ -210,44 +230,3 @@ def draw_curve(panel, curve, key, colour, marker, name):
     mean, se = np.array(curve[key]), np.array(curve[f"{key}_se"])
     panel.plot(step, mean, color=colour, marker=marker, ms=4, lw=1.2, label=name)
     panel.fill_between(step, mean - se, mean + se, color=colour, alpha=0.15, lw=0)
-
-
-def scaling(by_student, path):
-    """scaling.png: test accuracy against the student's size, the ceiling above.
-
-    by_student  as report.scaling gives it: a panel a student, three at most, a line a supervisor
-    """
-    names = list(by_student)[:3]
-    figure = Figure(figsize=(4.6 * len(names) + 1.6, 3.8), layout="constrained")
-    panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
-    for panel, name in zip(panels, names):
-        lines = by_student[name]
-        draw_points(panel, lines["ceiling"], color=CEILING, marker="P", label="strong ceiling")
-        for i, (weak, (level, points)) in enumerate(lines["supervisors"].items()):
-            colour, marker = STYLES[i % len(STYLES)]
-            dash = "-" if i < len(STYLES) else "--"
-            draw_points(panel, points, color=colour, marker=marker, ls=dash,
-                        label=f"students of {weak}")
-            panel.axhline(level, color=colour, ls=":", lw=1.2)
-
-        title = f"student: {name}"
-        panel.set(xscale="log", xlabel="student's size, parameters", title=title)
-        sizes = sorted({point["size"] for point in lines["ceiling"]})
-        panel.set_xticks(sizes, map(size_text, sizes))
-        panel.minorticks_off()
-    panels[0].set_ylabel("test accuracy")
-    panels[-1].legend(loc="upper left", bbox_to_anchor=(1, 1))
-
-    seeds = set()
-    for name in names:
-        seeds |= {point["seeds"] for point in by_student[name]["ceiling"]}
-    seeds = " to ".join(map(str, sorted({min(seeds), max(seeds)})))
-    more = f" The first 3 students of {len(by_student)}." if len(by_student) > 3 else ""
-    save(figure, path, f"Bars: ± 1 standard error, of test examples and of {seeds} seeds. "
-                       f"Dotted: the supervisor itself.{more}")
-
-
-def draw_points(panel, points, **style):
-    """A line of accuracies over the sizes, with their standard errors."""
-    size, mean, se = columns_of(points, "size", "accuracy", "accuracy_se")
-    panel.errorbar(size, mean, se, capsize=3, **style)

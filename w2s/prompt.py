@@ -10,6 +10,17 @@ import os
 import torch
 
 from w2s import checkpoint, classifier
+from w2s.records import refuse
+
+
+def check_can_be_asked(model, net, tokenizer):
+    """Refuses a model that does not go on with a text. model: its name, for the message"""
+    if not classifier.is_causal(net):
+        refuse(f"{model} does not go on with a text, so it cannot be asked; "
+               "a causal language model is needed")
+    if tokenizer("It is:").input_ids[-1:] == [tokenizer.eos_token_id]:
+        refuse(f"{model}'s tokenizer ends every text, so nothing can be asked of it after one; "
+               "another tokenizer, without an end-of-text token, is needed")
 
 
 def shorten(tokenizer, text, room):

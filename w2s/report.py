@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from w2s import metrics, records
+from w2s import lineage, metrics, records
 
 
 def pair_report(weak_name, ceiling_name, students, label, p1):
@@ -29,8 +29,10 @@ def pair_report(weak_name, ceiling_name, students, label, p1):
 
     of_students = []
     for name, of_student in students.items():
-        xent_runs = students.get("xent", []) if name != "xent" else []
-        of_students.append(student_report(name, of_student, xent_runs, label, p1))
+        its_student, kind = lineage.split_control(name)
+        if kind and its_student in students:
+            continue  # it stands beside its student
+        of_students.append(student_report(name, of_student, students, label, p1))
     return {
         "examples": len(label),
         "class1": float(label.mean()),
@@ -41,8 +43,8 @@ def pair_report(weak_name, ceiling_name, students, label, p1):
     }
 
 
-def student_report(name, runs, xent_runs, label, p1):
-    """The numbers of one student, against its supervisors, ceilings and the students of xent."""
+def student_report(name, runs, students, label, p1):
+    """The numbers of one student, against its supervisors, ceilings, controls and that of xent."""
     weak = stack(p1, [run.weak for run in runs])
     ceiling = stack(p1, [run.ceiling for run in runs])
     student = stack(p1, [run.student for run in runs])
@@ -50,7 +52,12 @@ def student_report(name, runs, xent_runs, label, p1):
 
     numbers = {"name": name, "seeds": len(runs)} | metrics.describe(student, label)
     numbers["gain"], numbers["gain_se"] = metrics.mean_se(right[2] - right[0])
-    numbers |= difference_to_xent(runs, xent_runs, label, p1)
+    numbers |= difference_to_xent(runs, students.get("xent", []), label, p1)
+    numbers["controls"] = {}
+    for kind in lineage.CONTROLS:
+        found = control_report(runs, students.get(f"{name}-{kind}", []), label, p1)
+        if found:
+            numbers["controls"][kind] = found
     numbers |= metrics.pgr_interval(right)
     if numbers["pgr"] is None:
         numbers["no_pgr"] = "no gap" if right[1].mean() <= right[0].mean() else "unclear"
@@ -67,14 +74,37 @@ def student_report(name, runs, xent_runs, label, p1):
 
 def difference_to_xent(runs, xent_runs, label, p1):
     """By how much a student is right more often than that of xent; of the seeds that have both."""
-    xent_of = {(run.weak, run.ceiling): run.student for run in xent_runs}
-    both = [run for run in runs if (run.weak, run.ceiling) in xent_of]
-    if not both:
+    if runs == xent_runs:
         return {}
-    ours = metrics.same(stack(p1, [run.student for run in both]), label)
-    theirs = metrics.same(stack(p1, [xent_of[run.weak, run.ceiling] for run in both]), label)
+    ours, theirs = of_same_seeds(runs, xent_runs, label, p1)
+    if not len(ours):
+        return {}
     mean, se = metrics.mean_se(ours - theirs)
-    return {"over_xent": mean, "over_xent_se": se, "over_xent_seeds": len(both)}
+    return {"over_xent": mean, "over_xent_se": se, "over_xent_seeds": len(ours)}
+
+
+def control_report(runs, control_runs, label, p1):
+    """The accuracy of a student's control, and the labels' share: student minus control, with its
+    95% interval, paired by seed and example; of the seeds that have both."""
+    student, control = of_same_seeds(runs, control_runs, label, p1)
+    if not len(student):
+        return {}
+    accuracy, se = metrics.mean_se(control)
+    share = float((student - control).mean())
+    half = metrics.half_width(student - control)
+    return {"accuracy": accuracy, "accuracy_se": se, "seeds": len(control),
+            "share": share, "share_low": share - half, "share_high": share + half}
+
+
+def of_same_seeds(runs, others, label, p1):
+    """By how much two students are right, (S, n) each, of the seeds that have both."""
+    other_of = {(run.weak, run.ceiling): run.student for run in others}
+    ours, theirs = [], []
+    for run in runs:
+        if (run.weak, run.ceiling) in other_of:
+            ours.append(metrics.same(p1[run.student], label))
+            theirs.append(metrics.same(p1[other_of[run.weak, run.ceiling]], label))
+    return np.array(ours), np.array(theirs)
 
 
 def stack(p1, files):

@@ -2,6 +2,8 @@
 
 import numbers
 
+from w2s import warnings
+
 
 def of_pair(report):
     """The tables of one weak and one strong model, with what should be said about them."""
@@ -9,13 +11,13 @@ def of_pair(report):
     models = [("weak supervisor", report["weak"]), *students, ("strong ceiling", report["ceiling"])]
     lines = opening(report)
     lines += ["", *table(models, ACCURACY_COLUMNS)]
-    warned = warnings(report)
+    warned = warnings.of_report(report)
     if warned:
         lines += ["", *(f"- Warning: {warning}" for warning in warned)]
     for name, student in students:
         if student["chain"]:
             lines += ["", chain_line(name, student, report)]
-    lines += ["", *confidence_table(models, report)]
+    lines += ["", *second_table(models, report)]
 
     evaluated = [(name, model["curve"]) for name, model in models if "curve" in model]
     if evaluated:
@@ -95,6 +97,22 @@ def pgr_cell(model):
     return pgr_text(model) if "pgr" in model else ""
 
 
+def share_text(control):
+    """+0.210 [0.150, 0.270]"""
+    return "{share:+.3f} [{share_low:.3f}, {share_high:.3f}]".format(**control)
+
+
+def control_column(kind, cell):
+    """A column of a student's control of this kind, empty where it has none."""
+    def its_cell(model):
+        control = model.get("controls", {}).get(kind)
+        if not control:
+            return ""
+        text = cell(control)
+        return text if control["seeds"] == model["seeds"] else f"{text} ({control['seeds']} seeds)"
+    return its_cell
+
+
 def stop_column(stop):
     """A column of the test accuracy at a stop, and of its steps: 0.812 (40, 60)."""
     def cell(curve):
@@ -110,6 +128,13 @@ ACCURACY_COLUMNS = {
     "over weak": number("gain", "+.3f"),
     "over xent": over_xent_cell,
     "PGR [95%]": pgr_cell,
+    "control": control_column("shuffled", number("accuracy")),
+    "labels' share [95%]": control_column("shuffled", share_text),
+    "uniform control": control_column("uniform", number("accuracy")),
+    "share over it [95%]": control_column("uniform", share_text),
+}
+
+AGREEMENT_COLUMNS = {
     "agreement": number("agreement", error=False),
     "weak right": number("agreement_weak_right", error=False),
     "weak wrong": number("agreement_weak_wrong", error=False),
@@ -136,8 +161,15 @@ def opening(report):
     lines = [
         f"{report['weak']['name']} supervises {report['ceiling']['name']}: {setting(report)}.",
         f"± is one standard error; it and the 95% intervals count the choice of {counted}.",
-        "Agreement with the weak supervisor: overall, where it is right, where it is wrong.",
     ]
+    kinds = {kind for student in report["students"] for kind in student["controls"]}
+    if kinds:
+        lines += ["Control: the same student, taught labels that say nothing (shuffled; uniform: all "
+                  "[0.5, 0.5]).", "The labels' share, student minus control, is what they "
+                  "contributed; the rest is the strong model's own."]
+    else:
+        lines.append("No controls: what the labels contributed, and what the strong model's own "
+                     "prior, is not known (CONTROL=1).")
     if any(student["seeds"] != report["seeds"] for student in report["students"]):
         lines.append("A student of fewer seeds is compared within its own; "
                      "of one seed, ± counts test examples alone.")
@@ -155,9 +187,9 @@ def chain_line(name, student, report):
     return f"Chain, {name}: {steps}."
 
 
-def confidence_table(models, report):
-    """The numbers of metrics.describe, but for accuracy, which stands above; and who is right."""
-    columns = {}
+def second_table(models, report):
+    """Agreement; the numbers of metrics.describe but accuracy, which stands above; who is right."""
+    columns = dict(AGREEMENT_COLUMNS)
     for key, value in report["weak"].items():
         counts = isinstance(value, numbers.Real) and not key.endswith(("_se", "_seeds"))
         if counts and key != "accuracy":
@@ -165,71 +197,14 @@ def confidence_table(models, report):
     columns["right where surer"] = number("right_if_surer")
     columns["right where less sure"] = number("right_if_less_sure")
     return [
-        "Mean confidence, expected calibration error (10 bins), Brier score; and, of the test "
-        "examples where student and supervisor",
-        "differ, how often the student is right: where it is the more confident of the two, and "
-        "where the less.",
+        "Agreement with the weak supervisor: overall, where it is right, where it is wrong. Mean "
+        "confidence, expected calibration",
+        "error (10 bins), Brier score; and, of the test examples where student and supervisor "
+        "differ, how often the student is",
+        "right: where it is the more confident of the two, and where the less.",
         "",
         *table(models, columns),
     ]
-
-
-# ---------------------------------------------------------------------------------------- warnings
-
-def warnings(report):
-    """What makes numbers of a report mean less than they seem to, and what to look at."""
-    weak, ceiling = report["weak"], report["ceiling"]
-    majority = max(report["class1"], 1 - report["class1"])  # accuracy of always giving that class
-    texts = []
-    if weak["accuracy"] - 2 * weak["accuracy_se"] <= majority:
-        texts.append(
-            "the weak supervisor is not clearly better than always giving the more frequent class "
-            f"({majority:.3f}). Its labels say little; more --epochs, another --lr or more "
-            "examples for train_weak.py may help.")
-
-    texts += collapse_of("weak supervisor", weak, majority)
-    for student in report["students"]:
-        texts += collapse_of(f"student {student['name']}", student, majority)
-    texts += collapse_of("strong ceiling", ceiling, majority)
-
-    missing = {student.get("no_pgr") for student in report["students"]}
-    if "no gap" in missing:
-        texts.append(
-            "the weak supervisor is as good as the ceiling or better: there is nothing to recover, "
-            "and no PGR. See whether the ceiling was trained enough, or take a stronger student.")
-    if "unclear" in missing:
-        texts.append(
-            "PGR is not given where the ceiling is not clearly above the weak supervisor (the 95% "
-            "interval of the gap includes 0). A stronger student or more test examples would help.")
-    return texts
-
-
-def collapse_of(name, model, majority):
-    """A warning where a model gives nearly one class only, in one of its seeds or more."""
-    # of unbalanced data one class may well be predicted often
-    limit = max(0.9, (1 + majority) / 2)
-    collapsed = [share for share in model["class1_seeds"] if max(share, 1 - share) > limit]
-    if not collapsed:
-        return []
-    shares = ", ".join(f"{share:.0%} class 1" for share in collapsed)
-    seeds = f"{len(collapsed)} of {len(model['class1_seeds'])} seeds"
-    return [f"{name} gives nearly one class only ({shares}, in {seeds}). Its training has "
-            "collapsed: see its curve.jsonl; a smaller --lr or more examples may help."]
-
-
-def warnings_of_runs(left_out, outdated):
-    """What the runs of a results folder tell of themselves; both are folders."""
-    texts = []
-    for folder in left_out:
-        texts.append(
-            f"left out: {folder} was trained on other data or labels, or with other settings, than "
-            "the ceiling beside it or the newest of the seeds, or with another version of its "
-            "loss; run it again, or remove it.")
-    for folder in outdated:
-        texts.append(
-            f"{folder} was trained with its loss as it was in losses.py before the last edit; "
-            "run_all.sh with this loss in LOSSES trains it again.")
-    return texts
 
 
 # ----------------------------------------------------------------------------------------- scaling

@@ -1,0 +1,69 @@
+"""What makes the numbers of a report mean less than they seem to, each in a sentence or two."""
+
+
+def of_report(report):
+    """What makes numbers of a report mean less than they seem to, and what to look at."""
+    weak, ceiling = report["weak"], report["ceiling"]
+    majority = max(report["class1"], 1 - report["class1"])  # accuracy of always giving that class
+    texts = []
+    if weak["accuracy"] - 2 * weak["accuracy_se"] <= majority:
+        texts.append(
+            "the weak supervisor is not clearly better than always giving the more frequent class "
+            f"({majority:.3f}). Its labels say little; more --epochs, another --lr or more "
+            "examples for train_weak.py may help.")
+
+    texts += collapse_of("weak supervisor", weak, majority)
+    for student in report["students"]:
+        texts += collapse_of(f"student {student['name']}", student, majority)
+    texts += collapse_of("strong ceiling", ceiling, majority)
+
+    for student in report["students"]:
+        for kind, control in student["controls"].items():
+            if control["share_low"] <= 0:
+                texts.append(idle_labels(student["name"], kind, control))
+
+    missing = {student.get("no_pgr") for student in report["students"]}
+    if "no gap" in missing:
+        texts.append(
+            "the weak supervisor is as good as the ceiling or better: there is nothing to recover, "
+            "and no PGR. See whether the ceiling was trained enough, or take a stronger student.")
+    if "unclear" in missing:
+        texts.append(
+            "PGR is not given where the ceiling is not clearly above the weak supervisor (the 95% "
+            "interval of the gap includes 0). A stronger student or more test examples would help.")
+    return texts
+
+
+def collapse_of(name, model, majority):
+    """A warning where a model gives nearly one class only, in one of its seeds or more."""
+    # of unbalanced data one class may well be predicted often
+    limit = max(0.9, (1 + majority) / 2)
+    collapsed = [share for share in model["class1_seeds"] if max(share, 1 - share) > limit]
+    if not collapsed:
+        return []
+    shares = ", ".join(f"{share:.0%} class 1" for share in collapsed)
+    seeds = f"{len(collapsed)} of {len(model['class1_seeds'])} seeds"
+    return [f"{name} gives nearly one class only ({shares}, in {seeds}). Its training has "
+            "collapsed: see its curve.jsonl; a smaller --lr or more examples may help."]
+
+
+def idle_labels(name, kind, control):
+    """A warning where a student is no better than one of labels that say nothing."""
+    return (f"student {name} is not clearly better than its control, the same on {kind} labels "
+            f"({control['accuracy']:.3f}): nothing shows that the supervisor's labels contributed, "
+            "whatever the PGR.")
+
+
+def of_runs(left_out, outdated):
+    """What the runs of a results folder tell of themselves; both are folders."""
+    texts = []
+    for folder in left_out:
+        texts.append(
+            f"left out: {folder} was trained on other data or labels, or with other settings, than "
+            "the ceiling beside it or the newest of the seeds, or with another version of its "
+            "loss; run it again, or remove it.")
+    for folder in outdated:
+        texts.append(
+            f"{folder} was trained with its loss as it was in losses.py before the last edit; "
+            "run_all.sh with this loss in LOSSES trains it again.")
+    return texts

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Which method helps? Every method of this project on the demo, in one report: 35 minutes a seed on
-# two CPU cores.
+# Which method helps? Every method of this project on the demo, each with its control, in one
+# report: an hour a seed on two CPU cores.
 #
 #   SEEDS="0 1 2" bash demo/methods.sh results/methods
 #
@@ -10,7 +10,8 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/weak-to-strong
-export SEEDS=${SEEDS:-0 1 2} RESULTS=${1:?a folder for the results is needed} DATA=$1/data
+export RESULTS=${1:?a folder for the results is needed} DATA=$1/data
+export SEEDS=${SEEDS:-0 1 2} CONTROL=${CONTROL-1}
 small=$cache/scratch-2M weak=$cache/all-MiniLM-L6-v2 strong=$cache/SmolLM2-135M
 python "$here/get_models.py" "$cache"
 python "$here/make_small.py" "$cache"
@@ -29,15 +30,11 @@ RESULTS=$1/early STRONG_FLAGS=--epochs=3 line "$weak" "$strong" --evals=6 --keep
 
 # the second probe is one of the finetuned student: saved, it need not be trained again
 LOSSES="xent conf" line "$weak" "$strong" --save_model
-LOSSES="xent conf" analyse probe,prompt "$weak" "$strong"
+LOSSES="xent conf" analyse probe,prompt,own "$weak" "$strong"
 LOSSES="bootstrap product reverse_ce reverse_kl adaptconf entropy window" line "$weak" "$strong"
 GENERATIVE_FLAGS=--batch_size=4 analyse generative "$weak" "$strong"
 
-# a student of another size, for scaling.png
-STRONG_FLAGS=--epochs=4 line "$weak" "$weak"
-
-# the smallest supervisor: of the middle model, and of the strong one, directly and through it
+# the smallest supervisor: of the strong model, directly and through the middle one
 export WEAK_FLAGS="--epochs=4 --lr=1e-3"
-STRONG_FLAGS=--epochs=4 line "$small" "$weak"
 line "$small" "$strong"
 CHAIN_FLAGS=--epochs=4 analyse chain "$small,$weak" "$strong"

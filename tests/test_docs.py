@@ -47,7 +47,8 @@ def world(folder, tiny):
         shutil.copytree(tiny["llama"], folder / name)  # reads more tokens than the tiny GPT-2
     cache = folder / ".cache" / "weak-to-strong"
     shutil.copytree(tiny["bert"], cache / "all-MiniLM-L6-v2")
-    shutil.copytree(tiny["llama"], cache / "SmolLM2-135M")
+    for name in ("SmolLM2-135M", "gemma-3-270m"):
+        shutil.copytree(tiny["llama"], cache / name)
 
     # data
     for name in ("mine.jsonl", "data.jsonl"):

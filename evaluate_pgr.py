@@ -63,7 +63,9 @@ def main(
     label, p1 = read_all(files)
     reports = [report.pair_report(*pair, label, p1) for pair in found]
     by_size = report.scaling(reports, sizes)
-    text = "\n\n".join([*map(tables.of_pair, reports), *tables.of_scaling(by_size)]) + "\n"
+    rungs = report.ladder(reports)
+    parts = [*map(tables.of_pair, reports), *tables.of_ladder(rungs), *tables.of_scaling(by_size)]
+    text = "\n\n".join(parts) + "\n"
     warned = warnings.of_runs(left_out, outdated)
     if warned:
         text += "\n" + "".join(f"- Warning: {warning}\n" for warning in warned)
@@ -79,8 +81,8 @@ def main(
     outputs["confidence.png"] = functools.partial(figures.confidence, reports)
     if figures.with_curves(reports):
         outputs["curves.png"] = functools.partial(figures.curves, reports)
-    if trends.rungs(reports):
-        outputs["ladder.png"] = functools.partial(trends.ladder, reports)
+    if rungs:
+        outputs["ladder.png"] = functools.partial(trends.ladder, rungs)
     if by_size:
         outputs["scaling.png"] = functools.partial(trends.scaling, by_size)
     stage.finish(run, {}, outputs)

@@ -172,7 +172,8 @@ def pool_seeds(students, allowed):
 
 
 def place_in_table(name):
-    return name != "xent", name != "conf", name
+    loss = name.partition(":")[0]  # conf:alpha=0.9 comes after conf
+    return loss != "xent", loss != "conf", name
 
 
 def made_as_newest(runs, models, may_differ):

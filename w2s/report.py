@@ -227,3 +227,27 @@ def line_of(points):
     most_seeds = max(report["seeds"] for report, _ in points)
     report = next(report for report, _ in points if report["seeds"] == most_seeds)
     return report["weak"]["accuracy"], [point for _, point in points]
+
+
+# ------------------------------------------------------------------------------------- the ladder
+
+def ladder(reports):
+    """The reports of the strong model that has most supervisors, from the worst of them to the
+    best; none where it has fewer than three, or no student that all of them have."""
+    def of_supervisor(report):
+        return report["weak"]["accuracy"]
+
+    by_strong = collections.defaultdict(list)
+    for report in reports:
+        by_strong[report["ceiling"]["name"]].append(report)
+    rungs = sorted(max(by_strong.values(), key=len), key=of_supervisor)
+    return rungs if len(rungs) > 2 and on_all_rungs(rungs) else []
+
+
+def on_all_rungs(rungs):
+    """{student name: [its numbers, a rung each]} of the students that all supervisors have."""
+    by_student = collections.defaultdict(list)
+    for report in rungs:
+        for student in report["students"]:
+            by_student[student["name"]].append(student)
+    return {name: students for name, students in by_student.items() if len(students) == len(rungs)}

@@ -3,6 +3,7 @@
 import numbers
 
 from w2s import warnings
+from w2s.report import on_all_rungs
 
 
 def of_pair(report):
@@ -236,4 +237,28 @@ def point_column(strong):
             if point["name"] == strong:
                 return f"{number('accuracy')(point)} ({point['seeds']})"
         return ""
+    return cell
+
+
+# -------------------------------------------------------------------------------------- the ladder
+
+def of_ladder(rungs):
+    """Of the reports of report.ladder a table: students down, supervisors across."""
+    if not rungs:
+        return []
+    columns = {}
+    for i, report in enumerate(rungs):
+        title = "{name} ({accuracy:.3f})".format(**report["weak"])
+        columns[title] = rung_column(i)
+    title = (f"Ladder, students of {rungs[0]['ceiling']['name']}: test accuracy by supervisor, and "
+             "the labels' share [95%]; beside a supervisor's name its own.")
+    return ["\n".join([title, "", *table(list(on_all_rungs(rungs).items()), columns)])]
+
+
+def rung_column(i):
+    """A column of the accuracy at the rung i, and of the labels' share there."""
+    def cell(students):
+        control = students[i]["controls"].get("shuffled")
+        text = f"{students[i]['accuracy']:.3f}"
+        return f"{text}, {share_text(control)}" if control else text
     return cell

@@ -1,12 +1,11 @@
 """The report's pictures over several pairs of models: scaling.png and ladder.png."""
 
-import collections
 import math
 
 from matplotlib.figure import Figure
 
 from w2s.figures import CEILING, GREY, STUDENT, STYLES, columns_of, save
-from w2s.report import column
+from w2s.report import column, on_all_rungs
 from w2s.tables import size_text
 
 
@@ -53,40 +52,19 @@ def draw_points(panel, points, **style):
 
 # -------------------------------------------------------------------------------------- the ladder
 
-def rungs(reports):
-    """The reports of the strong model that has most supervisors, from the worst of them to the
-    best; none where it has fewer than three."""
-    def of_supervisor(report):
-        return report["weak"]["accuracy"]
-
-    by_strong = collections.defaultdict(list)
-    for report in reports:
-        by_strong[report["ceiling"]["name"]].append(report)
-    most = max(by_strong.values(), key=len)
-    return sorted(most, key=of_supervisor) if len(most) > 2 else []
-
-
 def ladder(reports, path):
     """ladder.png: students and their controls over the accuracy of their supervisors.
 
-    A panel a student, the first six of those that every supervisor has.
+    reports  as report.ladder gives them; a panel a student, the first six
     """
-    reports = rungs(reports)
-    names = [student["name"] for student in reports[0]["students"]]
-    for report in reports:
-        there = {student["name"] for student in report["students"]}
-        names = [name for name in names if name in there]
-    names = names[:6]
-
+    by_student = on_all_rungs(reports)
+    names = list(by_student)[:6]
     columns = min(3, len(names))
     rows = math.ceil(len(names) / columns)
     figure = Figure(figsize=(2.5 * columns + 1, 2.5 * rows + 1), layout="constrained")
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for panel, name in zip(panels.flat, names):
-        students = []
-        for report in reports:
-            students += [student for student in report["students"] if student["name"] == name]
-        draw_rungs(panel, reports, students)
+        draw_rungs(panel, reports, by_student[name])
         panel.set_title(name)
     for panel in panels.flat[len(names):]:
         panel.set_visible(False)

@@ -8,8 +8,8 @@ al. 2023, arXiv 2312.09390). A prediction file holds {"id", "label", "probs": [p
 files are joined by id.
 
 Writes pgr.png, agreement.png (imitation), confidence.png; curves.png where training was evaluated
-on its way (--evals); ladder.png where a strong model has three supervisors or more, and scaling.png where a
-supervisor has students of several sizes.
+on its way (--evals); ladder.png where a strong model has three supervisors or more, and scaling.png
+where a supervisor has students of several sizes.
 """
 
 import functools

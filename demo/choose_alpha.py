@@ -22,8 +22,7 @@ from w2s import classifier, metrics, records
 LOSSES = {0: "xent", 0.5: "conf", 0.75: "conf:alpha=0.75", 0.9: "conf:alpha=0.9",
           1: "conf:alpha=1"}  # of each alpha
 STRONG = "SmolLM2-135M"
-LEFT_OVER = 400  # rows of weak_train that no supervisor has seen
-SEEN = 600       # its rows before them, which the supervisors may have seen
+LEFT_OVER = 400  # so many rows of weak_train that no supervisor has seen
 
 results, data = map(Path, sys.argv[1:])
 
@@ -39,7 +38,10 @@ def read(seed, name):
 def confusion(seed, weak):
     """(2, 2): how often the supervisor says each class (across) of texts of each true class (down),
     of rows of weak_train that it has not seen."""
-    rows = records.read_jsonl(data / "weak_train.jsonl", "text", "label")[SEEN:SEEN + LEFT_OVER]
+    demo = results.parent / "data" / results.name / "weak_train.jsonl"
+    seen = {row["id"] for row in records.read_jsonl(demo, "id")}
+    rows = records.read_jsonl(data / "weak_train.jsonl", "id", "text", "label")
+    rows = [row for row in rows if row["id"] not in seen][:LEFT_OVER]
     model = classifier.load(results / seed / f"weak_{weak}" / "model", head="keep")
     said = metrics.predicted(classifier.predict(*model, [row["text"] for row in rows])[:, 1])
     label = np.array([row["label"] for row in rows])

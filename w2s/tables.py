@@ -165,9 +165,12 @@ def opening(report):
     ]
     kinds = {kind for student in report["students"] for kind in student["controls"]}
     if kinds:
-        lines += ["Control: the same student, taught labels that say nothing (shuffled; uniform: all "
-                  "[0.5, 0.5]).", "The labels' share, student minus control, is what they "
-                  "contributed; the rest is the strong model's own."]
+        lines += [
+            "Control: the same student, taught labels that say nothing (the same ones shuffled, or "
+            "all [0.5, 0.5]).",
+            "The labels' share, student minus control, is what they contributed; the rest is the "
+            "strong model's own.",
+        ]
     else:
         lines.append("No controls: what the labels contributed, and what the strong model's own "
                      "prior, is not known (CONTROL=1).")

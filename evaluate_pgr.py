@@ -1,4 +1,4 @@
-"""Test predictions -> accuracy, PGR, agreement, calibration: tables, report.json and pictures.
+"""Test predictions -> accuracy, AUC, PGR, agreement, calibration: tables, report.json and pictures.
 
     python evaluate_pgr.py results/sciq    # every seed, pair and student found there
     python evaluate_pgr.py --weak=A.jsonl --ceiling=B.jsonl --students=C.jsonl,D.jsonl --out=DIR
@@ -8,8 +8,8 @@ al. 2023, arXiv 2312.09390). A prediction file holds {"id", "label", "probs": [p
 files are joined by id.
 
 Writes pgr.png, agreement.png (imitation), confidence.png; curves.png where training was evaluated
-on its way (--evals); ladder.png where a strong model has three supervisors or more, and scaling.png where a
-supervisor has students of several sizes.
+on its way (--evals); ladder.png where a strong model has three supervisors or more, and scaling.png
+where a supervisor has students of several sizes.
 """
 
 import functools

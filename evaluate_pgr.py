@@ -1,4 +1,4 @@
-"""Test predictions -> accuracy, PGR, agreement, calibration: tables, report.json and pictures.
+"""Test predictions -> accuracy, AUC, PGR, agreement, calibration: tables, report.json and pictures.
 
     python evaluate_pgr.py results/sciq    # every seed, pair and student found there
     python evaluate_pgr.py --weak=A.jsonl --ceiling=B.jsonl --students=C.jsonl,D.jsonl --out=DIR

@@ -149,6 +149,29 @@ def window(logits, weak_probs, step_frac, r=None):
     return -(log_likelihood * unsure).mean()
 
 
+def cace(logits, weak_probs, step_frac, c=0.1):
+    """CE(p, q) where the supervisor is sure, |q1 - 1/2| >= c; elsewhere reverse_ce.
+
+    Xu et al. 2026 (ICML; arXiv 2505.24313), by their code; c is the one that its README runs.
+    """
+    log_q = weak_probs.clamp(min=1e-8).log()  # (B, 2)
+    forward = -(weak_probs * logits.log_softmax(1)).sum(1)  # CE(p, q), (B,)
+    reverse = -(logits.softmax(1) * log_q).sum(1)  # CE(q, p), (B,)
+
+    # The larger q, and not |q1 - 1/2|: in float32 .6 - .5 is above .1 and .5 - .4 is below it.
+    sure = weak_probs.amax(1) >= 0.5 + c  # (B,)
+    return torch.where(sure, forward, reverse).mean()
+
+
+def symmetric(logits, weak_probs, step_frac, weight=0.1):
+    """CE(p, q) + weight CE(q, p), the sum of xent and reverse_ce.
+
+    Xu et al. 2026 (ICML; arXiv 2505.24313), "SL" in their code; weight is the one it runs.
+    """
+    reverse = reverse_ce(logits, weak_probs, step_frac)
+    return cross_entropy(logits, weak_probs) + weight * reverse
+
+
 # This dict is read without being run, so it must stay a plain one. Add your loss inside the braces.
 # What a loss takes from another file is not noticed when it changes.
 LOSSES = {
@@ -161,4 +184,6 @@ LOSSES = {
     "adaptconf": adaptconf,
     "entropy": entropy,
     "window": window,
+    "cace": cace,
+    "symmetric": symmetric,
 }

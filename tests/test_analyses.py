@@ -11,7 +11,6 @@ from conftest import inside, line_inside, read, reviews, rows, write
 from w2s import lineage, probe, records
 
 
-
 @pytest.fixture(scope="module")
 def analyses(tiny, tmp_path_factory):
     """The folder of the first seed, after BERT -> GPT-2 -> Llama with all analyses, on Llama as it
@@ -64,10 +63,10 @@ def test_every_student_is_there_and_in_the_report(analyses):
     }
     assert {f"tiny-bert-to-tiny-llama_{student}" for student in students} < made
     report = json.loads((seed.parent / "report.json").read_text())
-    found = {
-        (pair["weak"]["name"], pair["ceiling"]["name"]): {m["name"]: m for m in pair["students"]}
-        for pair in [report, *report["more_pairs"]]
-    }
+    found = {}
+    for pair in [report, *report["more_pairs"]]:
+        names = pair["weak"]["name"], pair["ceiling"]["name"]
+        found[names] = {student["name"]: student for student in pair["students"]}
     assert found.keys() == {("tiny-bert", "tiny-llama"), ("tiny-bert", "tiny-llama-generative")}
     assert found["tiny-bert", "tiny-llama"].keys() == students
     assert found["tiny-bert", "tiny-llama-generative"].keys() == {
@@ -143,16 +142,24 @@ def test_evaluations_during_training(analyses):
             )
 
 
+def digest(name):
+    return hashlib.sha256(name.encode()).digest()
+
+
+def flipped(row):
+    return row | {"label": 1 - row["label"]}
+
+
 def test_held_out_labels_are_not_trained_on_and_are_the_same_for_the_ceiling(
     analyses, tiny, tmp_path
 ):
     """Other labels for the tenth that is held out change the curve's loss, and not a weight."""
     seed, data, _ = analyses
     transfer = read(data / "transfer.jsonl")
-    by_hash = sorted(transfer, key=lambda row: hashlib.sha256(row["id"].encode()).digest())
+    by_hash = sorted([row["id"] for row in transfer], key=digest)
     held = by_hash[: len(transfer) // 10]
-    flipped = [row | {"label": 1 - row["label"]} if row in held else row for row in transfer]
-    write(tmp_path / "flipped.jsonl", flipped)
+    lines = [flipped(row) if row["id"] in held else row for row in transfer]
+    write(tmp_path / "flipped.jsonl", lines)
     files = [f"--labels={tmp_path}/flipped.jsonl", f"--test={data}/test.jsonl",
              f"--task={data}/task.json", f"--out={tmp_path}/out"]
     flags = ["--evals=2", "--batch_size=16", "--lr=3e-3"]
@@ -185,10 +192,7 @@ def test_examples_of_a_group_are_held_out_together(analyses, tiny, tmp_path):
     largest is not the one that is held out, though its hash comes first.
     """
     _, data, _ = analyses
-    names = sorted(
-        ("g0", "g1", "g2", "g3", "g4", "g5"),
-        key=lambda group: hashlib.sha256(group.encode()).digest(),
-    )
+    names = sorted(("g0", "g1", "g2", "g3", "g4", "g5"), key=digest)
     made = [
         {"id": f"r{i}", "group": names[0 if i < 20 else i // 4 - 4], **row}
         for i, row in enumerate(rows(40))
@@ -201,10 +205,11 @@ def test_examples_of_a_group_are_held_out_together(analyses, tiny, tmp_path):
         inside("train_strong.py", f"--model={tiny['gpt2']}", *files, *flags)
         return (tmp_path / name / "predictions.jsonl").read_bytes()
 
+    def changed(group):
+        return predictions(
+            group, [flipped(row) if row["group"] == group else row for row in made])
+
     largest, held, other, *_ = names
-    changed = lambda group: predictions(
-        group, [row | {"label": 1 - row["label"]} if row["group"] == group else row for row in made]
-    )
     base = predictions("base", made)
     assert changed(held) == base and base not in (changed(other), changed(largest))
 

@@ -32,8 +32,8 @@ def test_shuffled_labels_are_the_same_ones_of_other_texts(tmp_path, key):
     before, after = read(labels), controls_of(labels, tmp_path / "a")
     for ours, theirs in zip(after, before, strict=True):
         assert {**ours, "probs": theirs["probs"]} == theirs
-    probs = [[row["probs"] for row in rows] for rows in (before, after)]
-    assert probs[0] != probs[1] and sorted(probs[0]) == sorted(probs[1])
+    old, new = [row["probs"] for row in before], [row["probs"] for row in after]
+    assert old != new and sorted(old) == sorted(new)
 
     assert controls_of(labels, tmp_path / "b") == after
     assert controls_of(labels, tmp_path / "c", seed=1) != after

@@ -94,10 +94,20 @@ def pictures(tiny, tmp_path_factory):
         patch.setattr(probe, "CACHE", cache / "features")
         patch.setattr(figures, "save", draw_nothing)
         patch.setattr(benchmark, "SMOLLM", cache / "SmolLM2-135M")
-        patch.setattr(benchmark, "starts", lambda scratch: {})
-        patch.setattr(benchmark, "product", lambda dtype: 1e11)
+        patch.setattr(benchmark, "starts", no_starts)
+        patch.setattr(benchmark, "product", a_speed)
         patch.setattr(concurrent.futures, "ProcessPoolExecutor", one_thread)
         return perform_documents(folder)
+
+
+def no_starts(scratch):
+    """In place of benchmark.starts, which starts a stage many times."""
+    return {}
+
+
+def a_speed(dtype):
+    """In place of benchmark.product, which measures."""
+    return 1e11
 
 
 def draw_nothing(figure, path, caption):

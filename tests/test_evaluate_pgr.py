@@ -74,8 +74,25 @@ def test_by_hand(tmp_path):
     assert good["pgr_low"] < 0.5 < good["pgr_high"]
     assert is_png(tmp_path / "out" / "pgr.png")
     assert "0.50 [" in printed
+    assert "| auc" not in printed  # of one class there is none
     first_line = printed.strip().splitlines()[0]
     assert first_line in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_auc_stands_in_the_second_table(tmp_path):
+    # pairs that class 1 wins: 3 of 4; 3 and a tie; all 4
+    p1s = {"weak": [0.1, 0.6, 0.5, 0.9], "student": [0.6, 0.1, 0.6, 0.9],
+           "ceiling": [0.1, 0.2, 0.8, 0.9]}
+    files = {}
+    for name, of_model in p1s.items():
+        lines = []
+        for i, p1 in enumerate(of_model * 20):
+            lines.append({"id": f"e{i}", "label": i % 4 // 2, "probs": [1 - p1, p1]})
+        files[name] = write(tmp_path / f"{name}.jsonl", lines)
+    report, printed = compare(files["weak"], files["ceiling"], [files["student"]], tmp_path / "out")
+    models = (report["weak"], *report["students"], report["ceiling"])
+    assert [model["auc"] for model in models] == pytest.approx([0.75, 0.875, 1])
+    assert "| auc " in printed and "| 0.875 ± " in printed
 
 
 def test_no_pgr_where_the_ceiling_is_not_clearly_above(tmp_path):

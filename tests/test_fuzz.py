@@ -172,6 +172,7 @@ def test_a_report_of_any_predictions_has_numbers_in_their_ranges(examples, seeds
     assert "nan" not in tables.of_pair(found)
     for m in (found["weak"], found["ceiling"], *found["students"]):
         assert 0 <= m["accuracy"] <= 1 and m["accuracy_se"] >= 0
+        assert m["auc"] is None or 0 <= m["auc"] <= 1
         assert 0 <= m["ece"] <= 1 and 0 <= m["brier"] <= 1 and 0.5 <= m["confidence"] <= 1
         assert sum(point["share"] for point in m["reliability"]) < 1.000001
     for m in found["students"]:

@@ -12,12 +12,14 @@ from losses import (
     LOSSES,
     adaptconf,
     bootstrap,
+    cace,
     conf,
     entropy,
     harden,
     product,
     reverse_ce,
     reverse_kl,
+    symmetric,
     window,
     xent,
 )
@@ -138,6 +140,38 @@ def test_window():
     logits = torch.tensor([[0.0, 0.0], [0.0, LN3], [0.0, LN3]])
     weak = torch.tensor([[0.5, 0.5], [0.3, 0.7], [0.9, 0.1]])
     assert window(logits, weak, 0).item() == pytest.approx(H_HALF / 3)
+
+
+def test_cace():
+    # q = (1, 0), sure: CE(p, q) = ln 4; q = (1/2, 1/2), unsure: CE(q, p) = ln 2
+    both = torch.cat([SURE, HALF])
+    assert cace(P14.repeat(2, 1), both, 0).item() == pytest.approx((LN4 + H_HALF) / 2)
+    # q = (1/5, 4/5) is sure by .3: 1/5 ln 4 + 4/5 ln 4/3 = 0.507404
+    # with c .4 it is not: -(1/4 ln 1/5 + 3/4 ln 4/5) = 0.569717
+    weak = torch.tensor([[0.2, 0.8]])
+    assert cace(P14, weak, 0).item() == pytest.approx(0.507404, abs=1e-6)
+    assert cace(P14, weak, 0, c=0.4).item() == pytest.approx(0.569717, abs=1e-6)
+    # q1 = 0 counts as 1e-8 here too
+    assert cace(P14, SURE, 0, c=1).item() == pytest.approx(0.75 * 8 * math.log(10), rel=1e-5)
+
+
+def test_cace_is_as_sure_of_either_class():
+    # at .1 from 1/2 it is sure, whichever the class, and just below it is not
+    for q in (0.4, 0.6):
+        weak = torch.tensor([[1 - q, q]])
+        assert cace(P14, weak, 0).item() == pytest.approx(xent(P14, weak, 0).item())
+    for q in (0.401, 0.599):
+        weak = torch.tensor([[1 - q, q]])
+        assert cace(P14, weak, 0).item() == pytest.approx(reverse_ce(P14, weak, 0).item())
+
+
+def test_symmetric():
+    # q = (1/2, 1/2): (ln 4 + ln 4/3) / 2 = 0.836988, and ln 2 = 0.693147 reversed
+    assert symmetric(P14, HALF, 0).item() == pytest.approx(0.836988 + 0.0693147, abs=1e-6)
+    assert symmetric(P14, HALF, 0, weight=2).item() == pytest.approx(0.836988 + 1.386294, abs=1e-6)
+    # q1 = 0 counts as 1e-8: ln 4 + .1 (3/4 ln 1e8)
+    expected = LN4 + 0.1 * 0.75 * 8 * math.log(10)
+    assert symmetric(P14, SURE, 0).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_conf_gives_its_own_predictions_no_gradient():

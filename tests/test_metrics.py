@@ -1,10 +1,66 @@
-"""Calibration, agreement and their standard errors, worked out by hand."""
+"""AUC, calibration, agreement and their standard errors, worked out by hand."""
 
 import numpy as np
 import pytest
 from conftest import write
 
 from w2s import metrics, records
+
+
+def all_pairs(p1, label):
+    """AUC of (n,) predictions and DeLong's variance of it, from a table of all pairs."""
+    class1, class0 = p1[label == 1][:, None], p1[label == 0]
+    wins = (class1 > class0) + 0.5 * (class1 == class0)  # (m, k)
+    of_class1, of_class0 = wins.mean(1), wins.mean(0)
+    variance = of_class1.var() / len(of_class1) + of_class0.var() / len(of_class0)
+    return wins.mean(), variance
+
+
+def test_auc_by_hand():
+    # class 1 at .9 .4 .4, class 0 at .4 .2: of six pairs four are won and two are ties
+    label = np.array([1, 1, 1, 0, 0])
+    p1 = np.array([[0.9, 0.4, 0.4, 0.4, 0.2]])
+    found = metrics.describe(p1, label)
+    assert found["auc"] == pytest.approx(5 / 6)
+    # class 1 wins 1, 3/4, 3/4 of its pairs: variance 1/72, by 3; class 0 2/3, 1: 1/36, by 2
+    assert found["auc_se"] == pytest.approx((1 / 72 / 3 + 1 / 36 / 2) ** 0.5)
+    # no order at all; the right one; the wrong one
+    assert metrics.describe(np.full((1, 5), 0.7), label)["auc"] == 0.5
+    assert metrics.describe(np.array([[0.9, 0.8, 0.7, 0.6, 0.5]]), label)["auc"] == 1
+    assert metrics.describe(np.array([[0.1, 0.2, 0.3, 0.4, 0.5]]), label)["auc"] == 0
+    # of one class there are no pairs
+    found = metrics.describe(p1, np.ones(5, int))
+    assert found["auc"] is None and found["auc_se"] is None
+
+
+def test_auc_is_the_count_of_all_pairs_and_its_error_that_of_delong():
+    rng = np.random.default_rng(0)
+    for n in (3, 10, 80, 301):
+        label = np.arange(n) % 3 // 2
+        p1 = rng.random((4, n)) + 0.2 * label
+        p1[1:] = p1[1:].round(1)  # many ties
+        for of_seed in p1:
+            auc, variance = all_pairs(of_seed, label)
+            found = metrics.describe(of_seed[None], label)
+            assert found["auc"] == pytest.approx(auc)
+            assert found["auc_se"] == pytest.approx(variance**0.5)
+        found = metrics.describe(p1, label)
+        assert found["auc"] == pytest.approx(np.mean([all_pairs(one, label)[0] for one in p1]))
+
+
+@pytest.mark.parametrize("training", [0, 0.3])
+def test_standard_error_of_auc_is_that_of_drawing_examples_and_seeds_anew(training):
+    """Each seed has a skill of its own; all of them find the same examples hard."""
+    rng, seeds, n = np.random.default_rng(0), 3, 120
+    label = (np.arange(n) < 40).astype(int)
+    aucs, variances = [], []
+    for _ in range(1000):
+        skill = 1 + training * rng.normal(size=(seeds, 1))
+        p1 = skill * label + rng.normal(size=n) + 0.5 * rng.normal(size=(seeds, n))
+        auc, se = metrics.mean_se(metrics.auc_values(p1, label))
+        aucs.append(auc)
+        variances.append(se**2)
+    assert np.std(aucs) == pytest.approx(np.mean(variances) ** 0.5, rel=0.08)
 
 
 def test_calibration_by_hand():

@@ -79,7 +79,10 @@ def test_a_random_head_has_its_seed_but_features_have_none(tiny, cache):
 
 def test_features_are_those_of_this_model_and_these_texts(tiny, cache, tmp_path):
     shutil.copytree(tiny["llama"], tmp_path / "m")
-    kept = lambda: len(list(cache.iterdir()))
+
+    def kept():
+        return len(list(cache.iterdir()))
+
     probe.features(probe.load(str(tmp_path / "m"), WORDS)[1], TEXTS)
     assert kept() == 2
     probe.features(probe.load(str(tmp_path / "m"), WORDS)[1], TEXTS[:9])

@@ -1,6 +1,7 @@
 """What makes a run up to date."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from conftest import CODE, edit, inside, project, read, rows, start, write
@@ -50,7 +51,7 @@ def test_a_crash_while_writing_is_not_taken_for_a_result(tmp_path):
         raise KeyboardInterrupt
 
     out = tmp_path / "seed0" / "run"
-    outputs = {"a.txt": "first", "model": lambda path: path.mkdir()}
+    outputs = {"a.txt": "first", "model": Path.mkdir}
     stage.finish(start(out), {"accuracy": 1.0}, outputs)
     assert start(out) is None
 

@@ -89,18 +89,19 @@ def test_it_goes_on_after_a_crash(data, tiny, tmp_path, monkeypatch):
 
     whole, computed, gradients = run("whole"), [], training.gradients
 
+    def count(*args):
+        computed.append(1)
+        return gradients(*args)
+
     def crash(*args):
         if len(computed) == 3:
             raise KeyboardInterrupt
-        computed.append(1)
-        return gradients(*args)
+        return count(*args)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(training, "gradients", crash)
         run("crashed")
-    monkeypatch.setattr(
-        training, "gradients", lambda *args: (computed.append(1), gradients(*args))[1]
-    )
+    monkeypatch.setattr(training, "gradients", count)
     assert run("crashed") == whole
     assert len(computed) == len(read(tmp_path / "whole" / "curve.jsonl"))
 

@@ -1,4 +1,4 @@
-"""What the report measures, from predictions alone: accuracy, PGR, agreement, calibration.
+"""What the report measures, from predictions alone: accuracy, AUC, PGR, agreement, calibration.
 
 Predictions are p1, (S, n): the probability of class 1, over S seeds and n test examples; labels are
 (n,) of 0 and 1. A tie, p1 = 0.5, is half right and half wrong. Standard errors and intervals count
@@ -69,16 +69,52 @@ def share_se(values, where):
 
 
 def describe(p1, label):
-    """Accuracy with its standard error, share of class 1 in each seed, and `calibration`."""
+    """Accuracy and AUC with their standard errors, share of class 1 in each seed, `calibration`.
+
+    AUC is that of a seed, and their mean; None where the test examples are all of one class.
+    """
     right = same(p1, label)
     accuracy, se = mean_se(right)
     class1 = predicted(p1)[..., 1].mean(1)
     found = {"accuracy": accuracy, "accuracy_se": se, "class1_seeds": class1.tolist()}
+    found["auc"], found["auc_se"] = None, None
+    if 0 < label.mean() < 1:
+        found["auc"], found["auc_se"] = mean_se(auc_values(p1, label))
     found |= calibration(p1, label)
     if len(p1) > 1:
         found["accuracy_seeds"] = right.mean(1).tolist()
         found["accuracy_se_seeds"] = float(right.mean(1).std(ddof=1) / len(p1) ** 0.5)
     return found
+
+
+def auc_values(p1, label):
+    """(S, n) values whose mean over a seed's examples is its AUC, the area under the ROC curve: of
+    all pairs of an example of either class, the share in which class 1 has the larger p1. A tie
+    counts half.
+
+    A value is the AUC plus what the example adds to it, where its own share of pairs is larger or
+    smaller. So mean_se gives, for one seed, the standard error of DeLong et al. 1988 (Biometrics
+    44, 837-845), but for a factor of m / (m - 1) of the m examples of a class; for more, it counts
+    seeds too, as with accuracy.
+    """
+    is1 = label == 1
+    values = np.empty(p1.shape)
+    for seed, of_seed in enumerate(p1):
+        class1, class0 = of_seed[is1], of_seed[~is1]
+        wins1 = share_below(class0, class1)
+        wins0 = 1 - share_below(class1, class0)
+        auc = wins1.mean()  # that of wins0 is the same
+        values[seed, is1] = auc + (wins1 - auc) / is1.mean()
+        values[seed, ~is1] = auc + (wins0 - auc) / (1 - is1.mean())
+    return values
+
+
+def share_below(others, values):
+    """Share of the others, (m,), that is below each of the values, (n,); equal ones count half."""
+    others = np.sort(others)
+    below = np.searchsorted(others, values, side="left")
+    not_above = np.searchsorted(others, values, side="right")
+    return (below + not_above) / 2 / len(others)
 
 
 def calibration(p1, label):

@@ -201,11 +201,12 @@ def second_table(models, report):
     columns["right where surer"] = number("right_if_surer")
     columns["right where less sure"] = number("right_if_less_sure")
     return [
-        "Agreement with the weak supervisor: overall, where it is right, where it is wrong. Mean "
-        "confidence, expected calibration",
-        "error (10 bins), Brier score; and, of the test examples where student and supervisor "
-        "differ, how often the student is",
-        "right: where it is the more confident of the two, and where the less.",
+        "Agreement with the weak supervisor: overall, where it is right, where it is wrong. Area "
+        "under the ROC curve, mean",
+        "confidence, expected calibration error (10 bins), Brier score; and, of the test examples "
+        "where student and supervisor",
+        "differ, how often the student is right: where it is the more confident of the two, and "
+        "where the less.",
         "",
         *table(models, columns),
     ]

@@ -42,7 +42,7 @@ ask() {  # SHOTS LABELS OUT --flags
 
 train() {  # MODEL LABELS NAME --flags
   run $LAUNCH "$here/train_strong.py" --model="$1" --labels="$out/$2/labels.jsonl" \
-    --weak="$out/weak_$weak/predictions.jsonl" --loss="$loss" "${@:4}" --seed="$seed" \
+    --weak="$out/$floor/predictions.jsonl" --loss="$loss" "${@:4}" --seed="$seed" \
     --out="$out/$weak-to-$3"
 }
 
@@ -57,8 +57,10 @@ student() {  # MODEL LABELS NAME --flags: trains it, and its controls
 
 middle=()
 if wants chain; then
+  [ ${#supervisors[@]} = 1 ] || refuse "a chain starts from one supervisor"
   IFS=, read -ra chain <<< "$weak_model"
   weak_model=${chain[0]} weak=$(basename "${chain[0]}") middle=("${chain[@]:1}")
+  floor=weak_$weak
   [ ${#middle[@]} != 0 ] || refuse "a chain is WEAK,MIDDLE STRONG TASK, with one MIDDLE or more"
 fi
 

@@ -1,0 +1,361 @@
+"""What is made of a supervisor's labels: ground truth mixed in, and fewer of them."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from conftest import ROOT, command, inside, line_inside, read, recorded, reviews, write
+from test_controls import controls_of, sha, soft_labels
+from test_evaluate_pgr import CEILING, STUDENT, WEAK, evaluate_folder
+from test_pairs import finished, left_out
+from test_supervisors import flags_of
+
+from w2s import lineage, parts, probe, records, trust
+
+
+@pytest.fixture(scope="module")
+def line(tiny, tmp_path_factory):
+    """Results and data of two supervisors, each of a part, with students of all that is made of
+    their labels."""
+    folder = tmp_path_factory.mktemp("filter")
+    words = tiny["bert"], tiny["llama"], reviews(folder), "--epochs=2", "--batch_size=16"
+
+    def run():
+        return line_inside(
+            folder, *words, "--lr=5e-3", LOSSES="xent", SUPERVISORS="2", PARTS="1", CONTROL="1",
+            TRUTH="0.25", FILTER="confidence trust random", DATA=str(folder / "data"),
+            RESULTS=str(folder / "results"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probe, "CACHE", folder / "cache")
+        run()
+        run.seed, run.data = folder / "results" / "reviews" / "seed0", folder / "data" / "reviews"
+        yield run
+
+
+# ------------------------------------------------------------------------------- the whole line
+
+MADE = ("", "-truth0.25", "-confidence0.5", "-trust0.5", "-random0.5")
+
+
+def test_students_of_what_is_made_of_the_labels_are_in_the_report(line):
+    report, printed = evaluate_folder(line.seed.parent)
+    assert not left_out(printed)
+    names = {student["name"] for student in report["students"]}
+    assert names == {f"xent{made}" for made in MADE}
+    for student in report["students"]:  # its control learned all its labels, shuffled
+        assert student["controls"]["shuffled"]["seeds"] == 1
+    for made in MADE:
+        probs = []
+        for control in ("", "-shuffled"):
+            labels = line.seed / f"labels_tiny-bertx2parts{made}{control}" / "labels.jsonl"
+            probs.append([row["probs"] for row in read(labels)])
+        assert probs[0] != probs[1] and sorted(probs[0]) == sorted(probs[1])
+    # one floor and one ceiling
+    weak = {flags["weak"] for flags in flags_of_students(line.seed)}
+    assert len(weak) == 1
+
+
+def flags_of_students(seed):
+    runs = [json.loads(file.read_text()) for file in seed.glob("*-to-*/run.json")]
+    return [{name: run["inputs"][name]["path"] for name in ("weak", "labels")} for run in runs]
+
+
+def test_a_rerun_does_nothing(line):
+    assert all("up to date" in printed for _, printed in line())
+
+
+@pytest.mark.parametrize("made", MADE[1:])
+def test_what_was_made_of_earlier_labels_is_left_out(line, tmp_path, made):
+    """A supervisor is another one now, or its labels were made again and nothing of them."""
+    results = shutil.copytree(line.seed.parent, tmp_path / "reviews")
+    name = f"tiny-bertx2parts-to-tiny-llama_xent{made}"
+    labels = results / "seed0" / f"labels_tiny-bertx2parts{made}"
+    file = labels / "labels.jsonl"
+    file.write_text(file.read_text() + "\n")
+    _, printed = evaluate_folder(results)
+    assert left_out(printed) == [f"seed0/{name}", f"seed0/{name}-shuffled"]
+
+    config = results / "seed0" / "weak_tiny-bert-2of2" / "model" / "config.json"
+    config.write_text(config.read_text() + "\n")
+    error = inside("evaluate_pgr.py", results, ok=False)[2]
+    assert "no student found" in error
+
+
+def test_names_of_what_is_made_of_labels():
+    assert lineage.split_labels("conf:alpha=0.5-truth0.1-shuffled") == (
+        "conf:alpha=0.5", "-truth0.1-shuffled")
+    assert lineage.split_labels("xent-via-b-random1-uniform") == ("xent-via-b", "-random1-uniform")
+    assert lineage.split_labels("xent-own-truth0.1-trust0.5") == ("xent-own", "-truth0.1-trust0.5")
+    assert lineage.split_labels("conf:alpha=0.75") == ("conf:alpha=0.75", "")
+    assert lineage.split_labels("conf-random") == ("conf-random", "")
+    assert lineage.teachers("a-to-", "xent-via-b-confidence0.5") == ["a-to-b_xent"]
+
+
+def test_run_all_gives_each_its_folder(tmp_path):
+    commands = recorded(tmp_path, ROOT / "run_all.sh", "a", "b", "task", LOSSES="xent",
+                        TRUTH="0.1 1", FILTER="random confidence", KEEP="0.25", CONTROL="uniform")
+    made = ["", "-uniform"]
+    for kind in ("-truth0.1", "-truth1", "-random0.25", "-confidence0.25"):
+        made += [kind, f"{kind}-uniform"]
+    seed = "results/task/seed0"
+    students = flags_of(commands, "train_strong.py")[1:]
+    assert [(flags["out"], flags["labels"]) for flags in students] == [
+        (f"{seed}/a-to-b_xent{kind}", f"{seed}/labels_a{kind}/labels.jsonl") for kind in made]
+    assert {flags["weak"] for flags in students} == {f"{seed}/weak_a/predictions.jsonl"}
+
+    truth = flags_of(commands, "label_weak.py")
+    assert [flags.get("truth") for flags in truth] == [None, "0.1", "1"]
+    filters = flags_of(commands, "filter_labels.py")
+    assert [(flags["by"], flags["keep"]) for flags in filters] == [
+        ("random", "0.25"), ("confidence", "0.25")]
+    assert {flags["labels"] for flags in filters} == {f"{seed}/labels_a/labels.jsonl"}
+    controls = flags_of(commands, "control_labels.py")
+    for kind, flags in zip(made[::2], controls, strict=True):
+        assert flags["labels"] == f"{seed}/labels_a{kind}/labels.jsonl"
+        assert flags["out"] == f"{seed}/labels_a{kind}-uniform" and flags["kind"] == "uniform"
+
+
+@pytest.mark.parametrize("environment, message", [
+    ({"TRUTH": "10%"}, "shares such as 0.1 are needed"),
+    ({"TRUTH": "0.10"}, "shares such as 0.1 are needed"),  # it would be another name for 0.1
+    ({"TRUTH": "2"}, "shares such as 0.1 are needed"),
+    ({"FILTER": "random", "KEEP": "0"}, "shares such as 0.1 are needed"),
+    ({"FILTER": "luck"}, "confidence, unanimity, trust or random is needed"),
+])
+def test_a_slip_is_found_before_anything_is_trained(tmp_path, environment, message):
+    status, printed, error = command(ROOT / "run_all.sh", "a", "b", tmp_path / "none.jsonl",
+                                     ok=False, **environment)
+    assert status == 1 and message in error and error.count("\n") == 1 and not printed
+
+
+# ------------------------------------------------------------------------------- ground truth
+
+def label(line, out, *flags, **data):
+    inside("label_weak.py", f"--model={line.seed}/weak_tiny-bert-1of2/model",
+           f"--data={data.get('data', line.data / 'transfer.jsonl')}", f"--out={out}", *flags)
+    return read(out / "labels.jsonl")
+
+
+def true_ids(labels):
+    return {row["id"] for row in labels if row["probs"] in ([0.0, 1.0], [1.0, 0.0])}
+
+
+def test_a_share_of_the_labels_is_ground_truth(line, tmp_path):
+    transfer = {row["id"]: row for row in read(line.data / "transfer.jsonl")}
+    pure = label(line, tmp_path / "pure")
+    mixed = label(line, tmp_path / "mixed", "--truth=0.25")
+    drawn = true_ids(mixed)
+    assert 0.1 < len(drawn) / len(mixed) < 0.4 and not true_ids(pure)
+    metrics = json.loads((tmp_path / "mixed" / "run.json").read_text())["metrics"]
+    assert metrics["true_labels"] == len(drawn)
+    for ours, theirs in zip(mixed, pure, strict=True):
+        if ours["id"] in drawn:
+            assert ours["probs"][1] == transfer[ours["id"]]["label"]
+            assert "label" not in ours and ours["text"] == theirs["text"]
+        else:
+            assert ours == theirs
+    class1 = sum(row["probs"][1] > 0.5 for row in mixed) / len(mixed)
+    assert metrics["class1_share"] == pytest.approx(class1)
+
+    # the same for other supervisors, and for more of them; more of it contains less of it
+    of_two = read(line.seed / "labels_tiny-bertx2parts-truth0.25" / "labels.jsonl")
+    assert true_ids(of_two) == drawn
+    pure_of_two = read(line.seed / "labels_tiny-bertx2parts" / "labels.jsonl")
+    assert [row["supervisors"] for row in of_two] == [row["supervisors"] for row in pure_of_two]
+    assert drawn < true_ids(label(line, tmp_path / "more", "--truth=0.6"))
+    assert len(true_ids(label(line, tmp_path / "all", "--truth=1"))) == len(pure)
+
+    # and no more of them than of others are held out by --evals
+    held = {row["id"] for row in records.hold_out("", mixed)[1]}
+    assert len(held & drawn) < len(held) / 2
+
+
+def test_ground_truth_that_is_not_there_or_no_share(line, tmp_path):
+    data = write(tmp_path / "data.jsonl", [{"id": 1, "text": "t", "label": 1}, {"id": 2, "text": "u"}])
+    for flag, message in [("0.1", "data.jsonl:2: label is missing"), ("1.5", "a share from 0 to 1"),
+                          ("-1", "a share from 0 to 1"), ("nan", "a share from 0 to 1")]:
+        error = inside("label_weak.py", "--model=none", f"--data={data}", f"--truth={flag}",
+                       f"--out={tmp_path}/out", ok=False)[2]
+        assert message in error and error.count("\n") == 1
+
+
+# ---------------------------------------------------------------------------------- the filter
+
+def filtered(labels, out, **flags):
+    words = [f"--{name}={value}" for name, value in flags.items()]
+    inside("filter_labels.py", f"--labels={labels}", *words, f"--out={out}")
+    return read(out / "labels.jsonl")
+
+
+def p1_labels(path, p1s, **more):
+    lines = []
+    for i, p1 in enumerate(p1s):
+        line = {"id": f"e{i}", "text": f"text {i}", "probs": [round(1 - p1, 3), p1]}
+        lines.append(line | {key: values[i] for key, values in more.items()})
+    return write(path / "labels.jsonl", lines)
+
+
+def test_the_most_confident_of_each_class_are_kept_in_their_order(tmp_path):
+    labels = p1_labels(tmp_path, [0.9, 0.1, 0.6, 0.8, 0.3, 0.99, 0.45, 0.7])
+    kept = filtered(labels, tmp_path / "a", by="confidence", keep=0.5)
+    assert [row["id"] for row in kept] == ["e0", "e1", "e4", "e5"]
+    assert [row for row in read(labels) if row in kept] == kept
+    metrics = json.loads((tmp_path / "a" / "run.json").read_text())["metrics"]
+    assert metrics == {"examples": 4, "of": 8, "lowest": 0.7, "class1_share": 0.5}
+
+    # where a class has fewer, the other fills up
+    kept = filtered(labels, tmp_path / "b", by="confidence", keep=0.75)
+    assert [row["id"] for row in kept] == ["e0", "e1", "e3", "e4", "e5", "e6"]
+    kept = filtered(labels, tmp_path / "c", by="confidence", keep=1)
+    assert kept == read(labels)
+
+
+@pytest.mark.parametrize("p1", [0.2, 0.8])
+def test_labels_of_one_class_are_kept_as_they_come(tmp_path, p1):
+    labels = p1_labels(tmp_path, [p1] * 6)
+    assert len(filtered(labels, tmp_path / "out", keep=0.5)) == 3
+
+
+def test_random_lines_are_as_many_of_each_class_and_the_seed_says_which(tmp_path):
+    labels = soft_labels(tmp_path, n=60)  # 31 of class 0, a tie among them
+    confident = filtered(labels, tmp_path / "a", by="confidence", keep=0.5)
+    first = filtered(labels, tmp_path / "b", by="random", keep=0.5)
+    assert first == filtered(labels, tmp_path / "c", by="random", keep=0.5)
+    second = filtered(labels, tmp_path / "d", by="random", keep=0.5, seed=1)
+    for kept in (confident, first, second):
+        assert len(kept) == 30 and sum(row["probs"][1] > 0.5 for row in kept) == 15
+        assert {tuple(row) for row in kept} == {("id", "text", "group", "probs")}
+    assert first not in (second, confident)
+
+
+def test_unanimity_counts_the_supervisors_on_the_labels_side(tmp_path):
+    p1s = [0.9, 0.6, 0.6, 0.3, 0.2, 0.4]
+    said = [[0.6, 0.7, 0.9], [0.9, 0.9, 0.1], [0.9, 0.4, 0.1], [0.1, 0.1, 0.6], [0.4, 0.3, 0.2],
+            [0.9, 0.4, 0.9]]
+    labels = p1_labels(tmp_path, p1s, supervisors=said)
+    assert [row["id"] for row in filtered(labels, tmp_path / "a", by="unanimity", keep=0.34)] == [
+        "e0", "e4"]
+    kept = filtered(labels, tmp_path / "b", by="unanimity", keep=0.67)
+    assert [row["id"] for row in kept] == ["e0", "e1", "e3", "e4"]
+    assert all("supervisors" in row for row in kept)
+    metrics = json.loads((tmp_path / "b" / "run.json").read_text())["metrics"]
+    assert metrics["lowest"] == pytest.approx(2 / 3)
+
+
+def test_ties_are_drawn_by_lot(tmp_path):
+    """Of equals not the first: a file may be sorted."""
+    labels = p1_labels(tmp_path, [0.9, 0.1] * 50)
+    kept = [int(row["id"][1:]) for row in filtered(labels, tmp_path / "a", keep=0.5)]
+    assert kept == sorted(kept) and kept != list(range(50))
+
+
+@pytest.mark.parametrize("flags, message", [
+    ({"by": "luck"}, "confidence, unanimity, trust or random is needed"),
+    ({"keep": 0}, "a share above 0"), ({"keep": 1.1}, "a share above 0"),
+    ({"keep": "nan"}, "a share above 0"), ({"keep": 0.01}, "would leave 0 of 40 labels"),
+    ({"by": "unanimity"}, 'id e0 has no "supervisors"'),
+    ({"by": "trust"}, "--by=trust needs --model"),
+    ({"by": "trust", "model": "a,b"}, "--by=trust needs --model"),
+])
+def test_what_cannot_be_is_refused_in_one_line(tmp_path, flags, message):
+    labels = soft_labels(tmp_path)
+    words = [f"--{name}={value}" for name, value in flags.items()]
+    error = inside("filter_labels.py", f"--labels={labels}", *words, f"--out={tmp_path}/out",
+                   ok=False)[2]
+    assert message in error and error.count("\n") == 1
+
+
+def test_ground_truth_is_no_label_to_filter(tmp_path):
+    data = write(tmp_path / "data.jsonl", [{"id": i, "text": "t", "label": 1} for i in range(9)])
+    error = inside("filter_labels.py", f"--labels={data}", f"--out={tmp_path}/out", ok=False)[2]
+    assert "data.jsonl:1: probs is missing" in error
+
+
+def test_a_filter_of_a_filter_of_labels_is_as_old_as_these(tmp_path):
+    seed = tmp_path / "task" / "seed0"
+    labels = soft_labels(seed / "labels_a")
+    half = seed / "labels_a-confidence0.5"
+    filtered(labels, half)
+    controls_of(half / "labels.jsonl", seed / "labels_a-confidence0.5-shuffled")
+    finished(seed / "weak_a", WEAK, 1)
+    finished(seed / "ceiling_b", CEILING, 1)
+    for made in ("", "-confidence0.5", "-confidence0.5-shuffled"):
+        learned = sha(seed / f"labels_a{made}" / "labels.jsonl")
+        finished(seed / f"a-to-b_xent{made}", STUDENT, 1, inputs={"labels": learned})
+    report, printed = evaluate_folder(tmp_path / "task")
+    assert not left_out(printed) and len(report["students"]) == 2
+
+    soft_labels(seed / "labels_a", n=50)
+    finished(seed / "a-to-b_xent", STUDENT, 2, inputs={"labels": sha(labels)})
+    _, printed = evaluate_folder(tmp_path / "task")
+    assert left_out(printed) == [f"seed0/a-to-b_xent-confidence0.5{control}"
+                                 for control in ("", "-shuffled")]
+
+
+# ----------------------------------------------------------------------------------------- trust
+
+def test_trust_is_fitted_on_the_examples_of_the_other_parts(line):
+    train = line.data / "weak_train.jsonl"
+    train_rows = read(train)
+    known = []
+    for i in (1, 2):
+        model = line.seed / f"weak_tiny-bert-{i}of2" / "model"
+        known.append(trust.rows_of_others(str(model), str(train), train_rows))
+    assert known[0] == parts.rows_of_part("", train_rows, "2/2")
+    assert known[1] == parts.rows_of_part("", train_rows, "1/2")
+
+
+def test_trust_finds_where_a_supervisor_is_right():
+    """Right where the first feature speaks for its side; the others are noise."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(2000, 8, dtype=torch.float64, generator=generator)
+    says_1 = torch.rand(2000, generator=generator) < 0.5
+    right = (features[:, 0] > 0) == says_1
+    x = trust.inputs(features, says_1)
+    weights = trust.fit(x[:1000], right[:1000])
+    logits = x[1000:] @ weights
+    assert ((logits > 0) == right[1000:]).double().mean() > 0.95
+    # always right: nothing to tell apart, and no number that is none
+    assert trust.fit(x, torch.ones(2000, dtype=torch.bool)).isfinite().all()
+
+
+def test_the_penalty_and_the_optimum_are_those_of_the_formula():
+    """At the optimum the gradient is 0, worked out by hand."""
+    generator = torch.Generator().manual_seed(1)
+    features = torch.randn(50, 3, dtype=torch.float64, generator=generator)
+    says_1 = torch.rand(50, generator=generator) < 0.5
+    right = torch.rand(50, generator=generator) < 0.7
+    x = trust.inputs(features, says_1)
+    weights = trust.fit(x, right)
+    penalty = trust.L2 * weights
+    penalty[-1] = 0
+    gradient = x.T @ ((x @ weights).sigmoid() - right.double()) / 50 + penalty
+    assert gradient.abs().max() < 1e-5
+
+
+def test_the_trust_of_a_label_is_the_mean_over_the_supervisors(line, monkeypatch):
+    said = {"a": ([0.9, 0.8, 0.6], [1, 1, 0]), "b": ([0.7, 0.9, 0.5], [1, 0, 0])}
+
+    def of_supervisor(model, known, texts):
+        p_right, says_1 = said[model]
+        return torch.tensor(p_right), torch.tensor(says_1).bool()
+
+    monkeypatch.setattr(trust, "of_supervisor", of_supervisor)
+    monkeypatch.setattr(trust, "rows_of_others", lambda *_: [])
+    rows = [{"text": "t", "probs": [0.2, 0.8]}] * 3
+    found = trust.of_labels("", rows, ["a", "b"], str(line.data / "weak_train.jsonl"))
+    assert found == pytest.approx([(0.9 + 0.7) / 2, (0.8 + 0.1) / 2, (0.4 + 0.5) / 2])
+
+
+def test_trust_is_refused_where_no_one_could_judge_a_supervisor(line, tiny, tmp_path):
+    labels = line.seed / "labels_tiny-bertx2parts" / "labels.jsonl"
+    model = line.seed / "weak_tiny-bert-1of2" / "model"
+    other = write(tmp_path / "other.jsonl", read(line.data / "test.jsonl"))
+    for name, train, message in [
+            (tiny["bert"], line.data / "weak_train.jsonl", "was not trained on a part"),
+            (model, other, "was trained on another file than")]:
+        error = inside("filter_labels.py", f"--labels={labels}", "--by=trust", f"--model={name}",
+                       f"--train={train}", f"--out={tmp_path}/out", ok=False)[2]
+        assert message in error and error.count("\n") == 1

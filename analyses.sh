@@ -11,7 +11,8 @@
 #                                                   bootstrapping: each supervises the next one
 #   bash analyses.sh probe                          of the embedded demo
 #
-# Environment variables, before bash: those of run_all.sh (see its --help), and
+# Environment variables, before bash: those of run_all.sh (see its --help) but TRUTH, FILTER and
+# KEEP, and
 #
 #   PROBE_FLAGS        flags for probes alone                      --epochs=20 --lr=1e-3
 #   PROMPT_FLAGS       flags for prompt_strong.py

@@ -95,6 +95,8 @@ def main(
         metrics["alone"] = [records.accuracy(rows)["accuracy"] for rows in alone]
     stage.finish(run, metrics, outputs)
     print(f"{count} examples labelled, {metrics['class1_share']:.1%} of them as class 1 -> {out}")
+    if truth:
+        print(f"{metrics['true_labels']} of them have their true label")
     if not 0.1 <= metrics["class1_share"] <= 0.9:
         stage.warn("nearly all labels are of one class: "
                    "is the supervisor trained well, and the data balanced?")

@@ -70,13 +70,13 @@ def of_supervisor(model, known, texts):
 
     features, says_1 = read(known_texts)
     mean, deviation = features.mean(0), features.std(0) + 1e-6
-    weights = fit(inputs((features - mean) / deviation, says_1), says_1 == (label == 1))
+    weights = fit(regressors((features - mean) / deviation, says_1), says_1 == (label == 1))
     features, says_1 = read(texts)
-    logits = inputs((features - mean) / deviation, says_1) @ weights
+    logits = regressors((features - mean) / deviation, says_1) @ weights
     return logits.sigmoid().float(), says_1
 
 
-def inputs(features, says_1):
+def regressors(features, says_1):
     """(N, H) features and the side that the supervisor takes -> (N, 2H + 2) of the regression.
 
     A supervisor is right where its features speak for the side that it takes: so they count times
@@ -86,15 +86,16 @@ def inputs(features, says_1):
     return torch.cat([features, side * features, side, torch.ones_like(side)], 1)
 
 
-def fit(inputs, right):
+def fit(regressors, right):
     """Weights, (D,), of a logistic regression: (N, D) float64, (N,) bool. The last has no penalty."""
-    weights = torch.zeros(inputs.shape[1], dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe")
+    weights = torch.zeros(regressors.shape[1], dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weights], max_iter=200, tolerance_change=1e-12,
+                                  line_search_fn="strong_wolfe")
 
     def closure():
         optimizer.zero_grad()
         log_loss = torch.nn.functional.binary_cross_entropy_with_logits(
-            inputs @ weights, right.double())
+            regressors @ weights, right.double())
         loss = log_loss + L2 / 2 * (weights[:-1] ** 2).sum()
         loss.backward()
         return loss

@@ -8,8 +8,8 @@ al. 2023, arXiv 2312.09390). A prediction file holds {"id", "label", "probs": [p
 files are joined by id.
 
 Writes pgr.png, agreement.png (imitation), confidence.png; curves.png where training was evaluated
-on its way (--evals); ladder.png where a strong model has three supervisors or more, and scaling.png where a
-supervisor has students of several sizes.
+on its way (--evals); ladder.png where a strong model has three supervisors or more, and scaling.png
+where a supervisor has students of several sizes.
 """
 
 import functools
@@ -63,9 +63,7 @@ def main(
 
     # numbers and tables
     label, p1 = read_all(files)
-    reports = []
-    for pair, of_pair in zip(found, alone):
-        reports.append(report.pair_report(*pair, label, p1, of_pair))
+    reports = [report.pair_report(*pair, label, p1, of) for pair, of in zip(found, alone)]
     by_size = report.scaling(reports, sizes)
     text = "\n\n".join([*map(tables.of_pair, reports), *tables.of_scaling(by_size)]) + "\n"
     warned = warnings.of_runs(left_out, outdated)

@@ -11,8 +11,8 @@ arXiv 2510.21332), and each line also holds what each of them said, "supervisors
 With --test their common test accuracy, the floor of the gap that PGR measures, is written too:
 predictions.jsonl; the accuracy of each alone stands in run.json.
 
-With --truth=0.1 a tenth of the texts, drawn by a hash of the id, so the same for all supervisors and
-seeds, has its true label, [1.0, 0.0] or [0.0, 1.0], in place of the soft one.
+With --truth=0.1 a tenth of the texts, drawn by a hash of the id, so the same for all supervisors
+and seeds, has its true label, [1.0, 0.0] or [0.0, 1.0], in place of the soft one.
 
 One model is in memory at a time, and a thousand texts; of each text two numbers a supervisor stay.
 """
@@ -103,7 +103,8 @@ def main(
 
 
 def is_drawn(name, share):
-    """Whether a hash draws an id among this share of all; whom it draws for 0.1, it does for 0.2."""
+    """Whether a hash draws an id among this share of all. What it draws for 0.1, it does for 0.2.
+    """
     # salted, since the hash of the id alone says what --evals holds out
     digest = hashlib.sha256(f"true label {name}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64 < share

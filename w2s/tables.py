@@ -166,8 +166,8 @@ def opening(report):
     ]
     kinds = {kind for student in report["students"] for kind in student["controls"]}
     if kinds:
-        lines += ["Control: the same student, taught labels that say nothing (shuffled; uniform: all "
-                  "[0.5, 0.5]).", "The labels' share, student minus control, is what they "
+        lines += ["Control: the same student, taught labels that say nothing (shuffled; uniform: "
+                  "all [0.5, 0.5]).", "The labels' share, student minus control, is what they "
                   "contributed; the rest is the strong model's own."]
     else:
         lines.append("No controls: what the labels contributed, and what the strong model's own "

@@ -87,7 +87,10 @@ def regressors(features, says_1):
 
 
 def fit(regressors, right):
-    """Weights, (D,), of a logistic regression: (N, D) float64, (N,) bool. The last has no penalty."""
+    """Weights, (D,), of a logistic regression of (N,) bool on (N, D) float64.
+
+    The last one, of the constant, has no penalty.
+    """
     weights = torch.zeros(regressors.shape[1], dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([weights], max_iter=200, tolerance_change=1e-12,
                                   line_search_fn="strong_wolfe")

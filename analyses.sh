@@ -11,7 +11,8 @@
 #                                                   bootstrapping: each supervises the next one
 #   bash analyses.sh probe                          of the embedded demo
 #
-# Environment variables, before bash: those of run_all.sh (see its --help), and
+# Environment variables, before bash: those of run_all.sh (see its --help) but TRUTH, FILTER and
+# KEEP, and
 #
 #   PROBE_FLAGS        flags for probes alone                      --epochs=20 --lr=1e-3
 #   PROMPT_FLAGS       flags for prompt_strong.py
@@ -42,7 +43,7 @@ ask() {  # SHOTS LABELS OUT --flags
 
 train() {  # MODEL LABELS NAME --flags
   run $LAUNCH "$here/train_strong.py" --model="$1" --labels="$out/$2/labels.jsonl" \
-    --weak="$out/weak_$weak/predictions.jsonl" --loss="$loss" "${@:4}" --seed="$seed" \
+    --weak="$out/$floor/predictions.jsonl" --loss="$loss" "${@:4}" --seed="$seed" \
     --out="$out/$weak-to-$3"
 }
 
@@ -57,8 +58,10 @@ student() {  # MODEL LABELS NAME --flags: trains it, and its controls
 
 middle=()
 if wants chain; then
+  [ ${#supervisors[@]} = 1 ] || refuse "a chain starts from one supervisor"
   IFS=, read -ra chain <<< "$weak_model"
   weak_model=${chain[0]} weak=$(basename "${chain[0]}") middle=("${chain[@]:1}")
+  floor=weak_$weak
   [ ${#middle[@]} != 0 ] || refuse "a chain is WEAK,MIDDLE STRONG TASK, with one MIDDLE or more"
 fi
 

@@ -39,18 +39,20 @@ def main(
     else:
         stage.refuse("give a results folder, or --weak, --ceiling, --students and --out")
     out = out or results
-    files = set()
+    files, made_by = set(), set()  # predictions; folders of supervisors that label together
     for pair in found:
         for run in pairs.all_runs(pair.students):
             files.update([run.weak, run.ceiling, run.student, *run.chain])
+            made_by.update(map(os.path.dirname, pairs.supervisor_files(run)))
     files = sorted(files)
     curves = [str(curve) for curve in map(report.curve_beside, files) if curve]
-    sizes = pairs.sizes(found)
-    folders = map(os.path.dirname, files)
+    sizes, alone = pairs.sizes(found), [pairs.alone(pair) for pair in found]
+    folders = sorted(made_by.union(map(os.path.dirname, files)))
     outdated = [folder for folder in folders if pairs.loss_was_edited(Path(folder))]
 
     # every file is an input: where one has changed, the report is made again
-    args = {"out": out, "pairs": found, "sizes": sizes, "left_out": left_out, "outdated": outdated}
+    args = {"out": out, "pairs": found, "sizes": sizes, "alone": alone,
+            "left_out": left_out, "outdated": outdated}
     inputs = files + curves
     modules = ["report", "tables", "warnings", "metrics", "figures", "trends"]
     code = [__file__, *(f"w2s/{module}.py" for module in modules)]
@@ -61,7 +63,7 @@ def main(
 
     # numbers and tables
     label, p1 = read_all(files)
-    reports = [report.pair_report(*pair, label, p1) for pair in found]
+    reports = [report.pair_report(*pair, label, p1, of) for pair, of in zip(found, alone)]
     by_size = report.scaling(reports, sizes)
     rungs = report.ladder(reports)
     parts = [*map(tables.of_pair, reports), *tables.of_ladder(rungs), *tables.of_scaling(by_size)]

@@ -16,6 +16,15 @@
 #   CONTROL        1: each loss learns the labels shuffled too, and the         0; in the demo 1
 #                  report tells what they contributed; "shuffled uniform":
 #                  and [0.5, 0.5] for every text
+#   SUPERVISORS    so many of WEAK, each trained with a seed of its own, label   1
+#                  together; of several models: WEAK is gpt2+bert
+#   PARTS          1: each of them trains on a part of its own of the examples   0
+#   TRUTH          "0.1 0.25": each loss learns labels too of which a tenth, a
+#                  quarter, are ground truth
+#   FILTER         "confidence random": and those labels alone of which the
+#                  supervisor is most confident; as many by lot; also
+#                  unanimity, of several, and trust, of several with PARTS=1
+#   KEEP           the share that FILTER keeps                                  0.5
 #   RESULTS        folder to write; the report is RESULTS/TASK/report.md        results
 #   DATA           folder to write                                              data
 #   LAUNCH         how a stage that holds a model starts on several GPUs,       python
@@ -34,27 +43,43 @@ run python "$here/prepare_data.py" "$task" "${prepare_flags[@]}" --out="$data"
 for seed in $SEEDS; do
   out=$results/seed$seed
 
-  # the weak supervisor, on ground truth
-  run $LAUNCH "$here/train_weak.py" --model="$weak_model" --train="$data/weak_train.jsonl" \
-    "${weak_flags[@]}" --seed="$seed" --out="$out/weak_$weak"
-  run $LAUNCH "$here/label_weak.py" --model="$out/weak_$weak/model" \
-    --data="$data/transfer.jsonl" --out="$out/labels_$weak"
+  # the weak supervisor, on ground truth; or several, which label together
+  models=
+  for i in ${!supervisors[*]}; do
+    supervisor=$out/weak_${supervisors[i]}
+    run $LAUNCH "$here/train_weak.py" --model="${weak_models[i]}" \
+      --train="$data/weak_train.jsonl" "${weak_flags[@]}" ${weak_parts[i]} \
+      --seed="$((seed + 1000 * weak_seeds[i]))" --out="$supervisor"
+    models+=${models:+,}$supervisor/model
+  done
+  run $LAUNCH "$here/label_weak.py" --model="$models" --data="$data/transfer.jsonl" \
+    "${label_flags[@]}" --out="$out/labels_$weak"
 
   # the strong ceiling, on ground truth of what the supervisor has labelled
   run $LAUNCH "$here/train_strong.py" --model="$strong_model" --labels="$data/transfer.jsonl" \
     "${strong_flags[@]}" --seed="$seed" --out="$out/ceiling_$strong"
 
-  # the students, on the supervisor's labels; then their controls, on labels that say nothing
-  for control in "" $controls; do
-    labels=$out/labels_$weak$control
-    if [ "$control" ]; then
-      run python "$here/control_labels.py" --labels="$out/labels_$weak/labels.jsonl" \
-        --kind="${control#-}" --seed="$seed" --out="$labels"
-    fi
+  # the students: on the supervisor's labels; on what is made of these, such as -shuffled
+  for made in "" $made_of_labels; do
+    labels=$out/labels_$weak$made
+    case $made in
+      "") ;;
+      *-shuffled | *-uniform)
+        run python "$here/control_labels.py" --labels="$out/labels_$weak${made%-*}/labels.jsonl" \
+          --kind="${made##*-}" --seed="$seed" --out="$labels" ;;
+      -truth*)
+        run $LAUNCH "$here/label_weak.py" --model="$models" --data="$data/transfer.jsonl" \
+          --truth="${made#-truth}" --out="$labels" ;;
+      *)
+        by=${made//[-.0-9]/}
+        run python "$here/filter_labels.py" --labels="$out/labels_$weak/labels.jsonl" --by="$by" \
+          --keep="${made#-$by}" --model="$models" --train="$data/weak_train.jsonl" \
+          --seed="$seed" --out="$labels" ;;
+    esac
     for loss in $LOSSES; do
       run $LAUNCH "$here/train_strong.py" --model="$strong_model" --labels="$labels/labels.jsonl" \
-        --weak="$out/weak_$weak/predictions.jsonl" --loss="$loss" "${strong_flags[@]}" \
-        --seed="$seed" --out="$out/$weak-to-${strong}_$loss$control"
+        --weak="$out/$floor/predictions.jsonl" --loss="$loss" "${strong_flags[@]}" \
+        --seed="$seed" --out="$out/$weak-to-${strong}_$loss$made"
     done
   done
 done

@@ -9,7 +9,7 @@ step) and run.json. Its test accuracy is the floor of the gap that PGR measures.
 
 import functools
 
-from w2s import hub, records, source, stage
+from w2s import hub, parts, records, source, stage
 
 
 def main(
@@ -26,6 +26,8 @@ def main(
     max_tokens=512,      # longer texts lose their beginning
     seed=0,              # of the order of the examples, and of a random head
     examples=0,          # train on so many of the first lines alone, for a weaker one; 0: on all
+    part="",             # 1/3: on the first of three parts without a common line, of as many lines
+                         # of each class; for several supervisors that label together
     linear_probe=False,  # train the head alone, on features that are computed once
     # memory and speed; the result is the same
     microbatch=0,        # examples that a process computes at a time, 0: its share of the batch
@@ -37,6 +39,8 @@ def main(
     code = [__file__, *source.MODEL]
     if linear_probe:
         code.append("w2s/probe.py")
+    if part:
+        code.append("w2s/parts.py")
     inputs = ["model", "train", "test", "task"]
     run = stage.start(arguments, inputs, code, loss="xent")
     if not run:
@@ -44,6 +48,8 @@ def main(
 
     # Read all files, and refuse what is wrong with them, before anything is computed.
     train_rows = records.read_jsonl(train, "id", "text|choices", "label")
+    if part:
+        train_rows = parts.rows_of_part(train, train_rows, part)
     if examples > len(train_rows):
         stage.refuse(f"--examples={examples}: {train} has {len(train_rows)}")
     train_rows = train_rows[:examples or None]

@@ -123,7 +123,8 @@ def make_model(family, folder):
 
 
 # files that take longest
-LONG = ("test_docs", "test_training", "test_hub", "test_tasks", "test_line", "test_analyses")
+LONG = ("test_docs", "test_training", "test_hub", "test_tasks", "test_line", "test_analyses",
+        "test_made_labels", "test_supervisors")
 
 
 def pytest_collection_modifyitems(items):

@@ -18,6 +18,54 @@ run() {  # COMMAND: says which stage comes and where it writes, then runs it
   "$@"
 }
 
+read_supervisors() {  # from weak_model: who labels, and what they are called together, weak
+  local count=${SUPERVISORS:-1} part_word= model i
+  case $count in
+    0* | *[!0-9]*) refuse "SUPERVISORS=\"$count\": a whole number from 1 is needed" ;;
+  esac
+  case ${PARTS:-0}-$count in
+    0-*) ;;
+    1-1) refuse "PARTS=1 needs several SUPERVISORS, each of which learns a part" ;;
+    1-*) part_word=parts ;;
+    *) refuse "PARTS=\"$PARTS\": 0 or 1 is needed" ;;
+  esac
+
+  # of each: the model, its name, which seed of a run's, and of which part of the examples
+  weak_models=("$weak_model") supervisors=() weak_seeds=() weak_parts=()
+  if [ ! -d "$weak_model" ]; then
+    IFS=+ read -ra weak_models <<< "$weak_model"
+  fi
+  weak=
+  if [ "$count" = 1 ]; then
+    for model in "${weak_models[@]}"; do
+      supervisors+=("$(basename "$model")") weak_seeds+=(0) weak_parts+=("")
+      weak+=${weak:++}$(basename "$model")
+    done
+  elif [ ${#weak_models[@]} != 1 ]; then
+    refuse "SUPERVISORS=$count is of one model; $weak_model are several already"
+  else
+    weak=$(basename "$weak_model")
+    for ((i = 1; i <= count; i++)); do
+      weak_models[i - 1]=$weak_model weak_seeds+=("$i")
+      if [ $part_word ]; then
+        supervisors+=("$weak-${i}of$count") weak_parts+=("--part=$i/$count")
+      else
+        supervisors+=("$weak-run$i") weak_parts+=("")
+      fi
+    done
+    weak+=x$count$part_word
+  fi
+  if [ "$(printf "%s\n" "${supervisors[@]}" | sort -u | wc -l)" -lt ${#supervisors[@]} ]; then
+    refuse "$weak_model: two of them are called alike"
+  fi
+
+  # the floor is what they say of the test file: together, where they are several
+  floor=weak_$weak label_flags=()
+  if [ ${#supervisors[@]} != 1 ]; then
+    floor=labels_$weak label_flags=(--test="$data/test.jsonl")
+  fi
+}
+
 read_arguments() {  # WEAK STRONG TASK [--flag=value ...]
   local names=() weak_recipe= strong_recipe=
 
@@ -53,7 +101,7 @@ read_arguments() {  # WEAK STRONG TASK [--flag=value ...]
     $CHAIN_FLAGS; do
     case ${word%%=*} in
       --seed | --seeds | --losses | --results | --data | --out | --train | --test | --task | \
-      --model | --labels | --loss | --weak | --shots | --kind)
+      --model | --labels | --loss | --weak | --shots | --kind | --part)
         refuse "${word%%=*} is set for each stage here; \
 before bash stand SEEDS=, LOSSES=, RESULTS=, DATA=" ;;
     esac
@@ -75,7 +123,7 @@ flags are written --flag=value"
 
   # what results are called
   weak_model=${names[0]} strong_model=${names[1]} task=${names[2]}
-  weak=$(basename "$weak_model") strong=$(basename "$strong_model") name=$(basename "$task")
+  strong=$(basename "$strong_model") name=$(basename "$task")
   for ending in jsonl csv tsv parquet; do
     name=${name%.$ending}
   done
@@ -83,6 +131,7 @@ flags are written --flag=value"
     "" | . | ..) refuse "$task gives the results no name; a task or a file is needed" ;;
   esac
   data=${DATA:-data}/$name results=${RESULTS:-results}/$name
+  read_supervisors
 
   # of a flag that is there twice the last one counts
   test_files=(--test="$data/test.jsonl" --task="$data/task.json")
@@ -98,6 +147,29 @@ flags are written --flag=value"
       shuffled | uniform) controls+=" -$kind" ;;
       *) refuse "CONTROL=\"$CONTROL\": 0, 1 or the kinds, shuffled uniform, are needed" ;;
     esac
+  done
+
+  # and what else is made of these labels, in run_all.sh: -truth0.1 -confidence0.5, with controls
+  local share kinds=
+  for share in $TRUTH ${KEEP:=0.5}; do
+    [[ $share =~ ^(0\.[0-9]*[1-9]|1)$ ]] ||
+      refuse "TRUTH=\"$TRUTH\" KEEP=\"$KEEP\": shares such as 0.1 are needed"
+  done
+  for share in $TRUTH; do
+    kinds+=" -truth$share"
+  done
+  for kind in $FILTER; do
+    case $kind in
+      confidence | unanimity | trust | random) kinds+=" -$kind$KEEP" ;;
+      *) refuse "FILTER=\"$FILTER\": confidence, unanimity, trust or random is needed" ;;
+    esac
+  done
+  made_of_labels=$controls
+  for kind in $kinds; do
+    made_of_labels+=" $kind"
+    for control in $controls; do
+      made_of_labels+=" $kind$control"
+    done
   done
 
   # a slip is found before anything is trained

@@ -45,7 +45,7 @@ def find(results):
         if names is None:
             continue
         weak_name, ceiling_name, name = names
-        weak = student.with_name(f"weak_{weak_name}")
+        weak = lineage.floor(student.parent, weak_name)
         ceiling = student.with_name(f"ceiling_{ceiling_name}")
         links = [student.with_name(link) for link in lineage.teachers(f"{weak_name}-to-", name)]
 
@@ -158,7 +158,7 @@ def pool_seeds(students, allowed):
     """{student name: [Run]} of the allowed runs, of those seeds that were made alike."""
     # all students of a table are held against the same supervisor and ceiling
     runs = [run for run in all_runs(students) if run in allowed]
-    models = [(run.weak, run.ceiling) for run in runs]
+    models = [(run.weak, run.ceiling, *supervisor_files(run)) for run in runs]
     runs = made_as_newest(runs, models, may_differ={"seed"})
 
     pool = {}
@@ -169,6 +169,13 @@ def pool_seeds(students, allowed):
         if of_student:
             pool[name] = of_student
     return pool
+
+
+def supervisor_files(run):
+    """The prediction files of supervisors that label together, those that are beside a run."""
+    folders = lineage.supervisors(Path(run.weak).parent)
+    files = [folder / "predictions.jsonl" for folder in folders]
+    return [str(file) for file in files if file.exists()]
 
 
 def place_in_table(name):
@@ -223,3 +230,12 @@ def sizes(pairs):
         if size and not folder.name.endswith("-generative"):
             parameters[pair.ceiling] = size
     return parameters
+
+
+def alone(pair):
+    """The mean test accuracy of each supervisor alone, of several that label together."""
+    of_seeds = []
+    for folder in sorted({Path(run.weak).parent for run in all_runs(pair.students)}):
+        of_seeds.append(stage.read_run(folder).get("metrics", {}).get("alone", []))
+    means = [sum(accuracies) / len(of_seeds) for accuracies in zip(*of_seeds)]
+    return means if len(means) > 1 else []

@@ -10,12 +10,13 @@ import numpy as np
 from w2s import lineage, metrics, records
 
 
-def pair_report(weak_name, ceiling_name, students, label, p1):
+def pair_report(weak_name, ceiling_name, students, label, p1, alone=()):
     """The numbers of one weak and one strong model and their students, over the seeds.
 
     students  {student name: [pairs.Run], one a seed}
     label     (n,) of 0 and 1
     p1        {prediction file: (n,) probabilities of class 1}
+    alone     accuracies of the supervisors alone, where several label together
     """
     runs = list(itertools.chain(*students.values()))
     seeds = sorted({(run.weak, run.ceiling) for run in runs})
@@ -23,6 +24,8 @@ def pair_report(weak_name, ceiling_name, students, label, p1):
     ceiling = stack(p1, [ceiling_file for _, ceiling_file in seeds])
 
     of_weak = {"name": weak_name} | metrics.describe(weak, label)
+    if alone:
+        of_weak["alone"] = alone
     of_ceiling = {"name": ceiling_name} | metrics.describe(ceiling, label)
     of_ceiling |= metrics.agreement(ceiling, weak, label)
     of_ceiling |= overfitting([ceiling_file for _, ceiling_file in seeds], len(label))

@@ -66,11 +66,9 @@ def main(
     reports = [report.pair_report(*pair, label, p1, of) for pair, of in zip(found, alone)]
     by_size = report.scaling(reports, sizes)
     rungs = report.ladder(reports)
+    warned = [f"- Warning: {warning}" for warning in warnings.of_runs(left_out, outdated)]
     parts = [*map(tables.of_pair, reports), *tables.of_ladder(rungs), *tables.of_scaling(by_size)]
-    text = "\n\n".join(parts) + "\n"
-    warned = warnings.of_runs(left_out, outdated)
-    if warned:
-        text += "\n" + "".join(f"- Warning: {warning}\n" for warning in warned)
+    text = "\n\n".join([*parts, "\n".join(warned)]).rstrip("\n") + "\n"
     numbers = {**reports[0], "more_pairs": reports[1:]}
     numbers = json.dumps(numbers, indent=1, default=plain) + "\n"
     outputs = {"report.json": numbers, "report.md": text}

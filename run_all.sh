@@ -8,7 +8,8 @@
 #   SEEDS="0 1 2" LOSSES="xent conf:alpha=0.75" bash run_all.sh gpt2 gpt2-xl sciq
 #
 # --max_train, --max_test and what names columns (--text, --label ...) go to prepare_data.py;
-# --evals, --keep and --save_model to students and ceiling; all others to the supervisor too.
+# --examples to the supervisor; --evals, --keep and --save_model to students and ceiling; all others
+# to both.
 # Environment variables, before bash:
 #
 #   SEEDS          one run of everything for each                               0
@@ -61,25 +62,12 @@ for seed in $SEEDS; do
 
   # the students: on the supervisor's labels; on what is made of these, such as -shuffled
   for made in "" $made_of_labels; do
-    labels=$out/labels_$weak$made
-    case $made in
-      "") ;;
-      *-shuffled | *-uniform)
-        run python "$here/control_labels.py" --labels="$out/labels_$weak${made%-*}/labels.jsonl" \
-          --kind="${made##*-}" --seed="$seed" --out="$labels" ;;
-      -truth*)
-        run $LAUNCH "$here/label_weak.py" --model="$models" --data="$data/transfer.jsonl" \
-          --truth="${made#-truth}" --out="$labels" ;;
-      *)
-        by=${made//[-.0-9]/}
-        run python "$here/filter_labels.py" --labels="$out/labels_$weak/labels.jsonl" --by="$by" \
-          --keep="${made#-$by}" --model="$models" --train="$data/weak_train.jsonl" \
-          --seed="$seed" --out="$labels" ;;
-    esac
+    make_labels "$made"
     for loss in $LOSSES; do
-      run $LAUNCH "$here/train_strong.py" --model="$strong_model" --labels="$labels/labels.jsonl" \
-        --weak="$out/$floor/predictions.jsonl" --loss="$loss" "${strong_flags[@]}" \
-        --seed="$seed" --out="$out/$weak-to-${strong}_$loss$made"
+      run $LAUNCH "$here/train_strong.py" --model="$strong_model" \
+        --labels="$out/labels_$weak$made/labels.jsonl" --weak="$out/$floor/predictions.jsonl" \
+        --loss="$loss" "${strong_flags[@]}" --seed="$seed" \
+        --out="$out/$weak-to-${strong}_$loss$made"
     done
   done
 done

@@ -103,6 +103,6 @@ def test_help_shows_every_flag_with_its_comment():
 def test_flags_that_supervisor_and_student_share_have_one_default():
     weak = inspect.signature(train_weak.main).parameters
     strong = inspect.signature(train_strong.main).parameters
-    assert set(weak) - set(strong) == {"train", "part"}  # run_all.sh sets both
+    assert set(weak) - set(strong) == {"train", "part", "examples"}
     for name in set(weak) & set(strong):
         assert weak[name].default == strong[name].default

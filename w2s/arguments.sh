@@ -18,6 +18,23 @@ run() {  # COMMAND: says which stage comes and where it writes, then runs it
   "$@"
 }
 
+make_labels() {  # ENDING: -shuffled and the like, of the supervisor's labels; none: they are there
+  local to=$out/labels_$weak$1 from=$out/labels_$weak by=${1//[-.0-9]/}
+  case $1 in
+    "") ;;
+    *-shuffled | *-uniform)
+      run python "$here/control_labels.py" --labels="$from${1%-*}/labels.jsonl" --kind="${1##*-}" \
+        --seed="$seed" --out="$to" ;;
+    -truth*)
+      run $LAUNCH "$here/label_weak.py" --model="$models" --data="$data/transfer.jsonl" \
+        --truth="${1#-truth}" --out="$to" ;;
+    *)
+      run python "$here/filter_labels.py" --labels="$from/labels.jsonl" --by="$by" \
+        --keep="${1#-$by}" --model="$models" --train="$data/weak_train.jsonl" --seed="$seed" \
+        --out="$to" ;;
+  esac
+}
+
 read_supervisors() {  # from weak_model: who labels, and what they are called together, weak
   local count=${SUPERVISORS:-1} part_word= model i
   case $count in
@@ -70,7 +87,7 @@ read_arguments() {  # WEAK STRONG TASK [--flag=value ...]
   local names=() weak_recipe= strong_recipe=
 
   # whose flag it is; both: of supervisor and student
-  prepare_flags=() both=() strong_only=() prompt_flags=() generative_flags=()
+  prepare_flags=() both=() weak_only=() strong_only=() prompt_flags=() generative_flags=()
   for word in "$@"; do
     case $word in
       --*-*)  # --max-tokens=64 is --max_tokens=64
@@ -85,6 +102,8 @@ read_arguments() {  # WEAK STRONG TASK [--flag=value ...]
         prepare_flags+=("$word") ;;
       --evals=* | --keep=* | --save_model*)
         strong_only+=("$word") ;;
+      --examples=*)
+        weak_only+=("$word") ;;
       --max_tokens=* | --fsdp*)
         both+=("$word") prompt_flags+=("$word") ;;
       --microbatch=* | --checkpointing* | --save_minutes=*)
@@ -135,7 +154,7 @@ flags are written --flag=value"
 
   # of a flag that is there twice the last one counts
   test_files=(--test="$data/test.jsonl" --task="$data/task.json")
-  weak_flags=("${test_files[@]}" $weak_recipe "${both[@]}" $WEAK_FLAGS)
+  weak_flags=("${test_files[@]}" $weak_recipe "${both[@]}" $WEAK_FLAGS "${weak_only[@]}")
   strong_flags=("${test_files[@]}" $strong_recipe "${both[@]}" $STRONG_FLAGS "${strong_only[@]}")
 
   # what each loss learns beside the supervisor's labels: -shuffled

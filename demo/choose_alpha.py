@@ -70,8 +70,8 @@ def labels_share(p1, control, weak, noise, others):
 
 
 def other_seeds(p1, control, weak, noise, others):
-    """Agreement with the students of supervisors of other seeds."""
-    return np.mean([metrics.same(p1, other).mean() for other in others])
+    """Agreement with the students of supervisors of other seeds, of which there must be some."""
+    return sum(metrics.same(p1, other).mean() for other in others)
 
 
 RULES = {
@@ -113,10 +113,13 @@ def chosen(found, rule):
 def main():
     seeds = sorted(folder.name for folder in results.glob("seed*"))
     accuracy = {}
-    for weak in (folder.name.removeprefix("weak_") for folder in results.glob("seed0/weak_*")):
+    for folder in results.glob("seed0/weak_*"):
+        weak = folder.name.removeprefix("weak_")
         accuracy[weak] = np.mean([metrics.same(*read(seed, f"weak_{weak}")) for seed in seeds])
     rungs = sorted(accuracy, key=accuracy.get)
-    found = {weak: [measure(seed, weak, seeds) for seed in seeds] for weak in rungs}
+    found = {}
+    for weak in rungs:
+        found[weak] = [measure(seed, weak, seeds) for seed in seeds]
 
     print(f"{len(seeds)} seeds. Alphas that a rule chose, a seed each, and the mean accuracy.\n")
     print("|  |", " | ".join(f"{weak} ({accuracy[weak]:.3f})" for weak in rungs),

@@ -12,7 +12,7 @@ from pathlib import Path
 import datasets
 import pytest
 import torch
-from conftest import ROOT, inside, project, read, recorded, rows, write
+from conftest import ROOT, edit, inside, project, read, recorded, rows, write
 from task_rows import make
 
 import benchmark
@@ -30,6 +30,7 @@ PARTS = re.compile(
 TINY = (
     ('SEEDS="0 1 2( 3 4)?"', "SEEDS=0"),
     (r"range\(3\)", "range(1)"),
+    ("for task in sciq .*;", "for task in sciq;"),
     ("for weak in gpt2 .*;", "for weak in gpt2;"),
 )
 
@@ -41,6 +42,7 @@ def world(folder, tiny):
     shutil.copytree(ROOT / "demo", folder / "demo")
     films = read(folder / "demo" / "films.jsonl")
     write(folder / "demo" / "films.jsonl", films[::30])
+    edit(folder / "demo" / "ladder.sh", '"30 76" "120 19"', '"20 2" "30 1"')
 
     # models
     for name in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"):

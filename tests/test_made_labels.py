@@ -123,6 +123,8 @@ def test_run_all_gives_each_its_folder(tmp_path):
     ({"TRUTH": "0.10"}, "shares such as 0.1 are needed"),  # it would be another name for 0.1
     ({"TRUTH": "2"}, "shares such as 0.1 are needed"),
     ({"FILTER": "random", "KEEP": "0"}, "shares such as 0.1 are needed"),
+    ({"FILTER": "unanimity"}, "unanimity needs several SUPERVISORS"),
+    ({"FILTER": "trust", "SUPERVISORS": "2"}, "trust needs several SUPERVISORS and PARTS=1"),
     ({"FILTER": "luck"}, "confidence, unanimity, trust or random is needed"),
 ])
 def test_a_slip_is_found_before_anything_is_trained(tmp_path, environment, message):

@@ -179,9 +179,12 @@ flags are written --flag=value"
   done
   for kind in $FILTER; do
     case $kind in
-      confidence | unanimity | trust | random) kinds+=" -$kind$KEEP" ;;
+      confidence | random) ;;
+      unanimity) [ ${#supervisors[@]} != 1 ] || refuse "FILTER=unanimity needs several SUPERVISORS" ;;
+      trust) [ "${PARTS:-0}" = 1 ] || refuse "FILTER=trust needs several SUPERVISORS and PARTS=1" ;;
       *) refuse "FILTER=\"$FILTER\": confidence, unanimity, trust or random is needed" ;;
     esac
+    kinds+=" -$kind$KEEP"
   done
   made_of_labels=$controls
   for kind in $kinds; do

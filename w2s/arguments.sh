@@ -83,6 +83,44 @@ read_supervisors() {  # from weak_model: who labels, and what they are called to
   fi
 }
 
+read_made_labels() {  # what each loss learns beside the supervisor's labels: -shuffled -truth0.1
+  local kind share kinds=
+  controls=
+  for kind in ${CONTROL:-0}; do
+    case $kind in
+      0) ;;
+      1) controls+=" -shuffled" ;;
+      shuffled | uniform) controls+=" -$kind" ;;
+      *) refuse "CONTROL=\"$CONTROL\": 0, 1 or the kinds, shuffled uniform, are needed" ;;
+    esac
+  done
+
+  for share in $TRUTH ${KEEP:=0.5}; do
+    [[ $share =~ ^(0\.[0-9]*[1-9]|1)$ ]] ||
+      refuse "TRUTH=\"$TRUTH\" KEEP=\"$KEEP\": shares such as 0.1 are needed"
+  done
+  for share in $TRUTH; do
+    kinds+=" -truth$share"
+  done
+  for kind in $FILTER; do
+    case $kind in
+      confidence | random) ;;
+      unanimity)
+        [ ${#supervisors[@]} != 1 ] || refuse "FILTER=unanimity needs several SUPERVISORS" ;;
+      trust) [ "${PARTS:-0}" = 1 ] || refuse "FILTER=trust needs several SUPERVISORS and PARTS=1" ;;
+      *) refuse "FILTER=\"$FILTER\": confidence, unanimity, trust or random is needed" ;;
+    esac
+    kinds+=" -$kind$KEEP"
+  done
+  made_of_labels=$controls
+  for kind in $kinds; do
+    made_of_labels+=" $kind"
+    for control in $controls; do
+      made_of_labels+=" $kind$control"
+    done
+  done
+}
+
 read_arguments() {  # WEAK STRONG TASK [--flag=value ...]
   local names=() weak_recipe= strong_recipe=
 
@@ -157,42 +195,7 @@ flags are written --flag=value"
   weak_flags=("${test_files[@]}" $weak_recipe "${both[@]}" $WEAK_FLAGS "${weak_only[@]}")
   strong_flags=("${test_files[@]}" $strong_recipe "${both[@]}" $STRONG_FLAGS "${strong_only[@]}")
 
-  # what each loss learns beside the supervisor's labels: -shuffled
-  controls=
-  for kind in ${CONTROL:-0}; do
-    case $kind in
-      0) ;;
-      1) controls+=" -shuffled" ;;
-      shuffled | uniform) controls+=" -$kind" ;;
-      *) refuse "CONTROL=\"$CONTROL\": 0, 1 or the kinds, shuffled uniform, are needed" ;;
-    esac
-  done
-
-  # and what else is made of these labels, in run_all.sh: -truth0.1 -confidence0.5, with controls
-  local share kinds=
-  for share in $TRUTH ${KEEP:=0.5}; do
-    [[ $share =~ ^(0\.[0-9]*[1-9]|1)$ ]] ||
-      refuse "TRUTH=\"$TRUTH\" KEEP=\"$KEEP\": shares such as 0.1 are needed"
-  done
-  for share in $TRUTH; do
-    kinds+=" -truth$share"
-  done
-  for kind in $FILTER; do
-    case $kind in
-      confidence | random) ;;
-      unanimity) [ ${#supervisors[@]} != 1 ] || refuse "FILTER=unanimity needs several SUPERVISORS" ;;
-      trust) [ "${PARTS:-0}" = 1 ] || refuse "FILTER=trust needs several SUPERVISORS and PARTS=1" ;;
-      *) refuse "FILTER=\"$FILTER\": confidence, unanimity, trust or random is needed" ;;
-    esac
-    kinds+=" -$kind$KEEP"
-  done
-  made_of_labels=$controls
-  for kind in $kinds; do
-    made_of_labels+=" $kind"
-    for control in $controls; do
-      made_of_labels+=" $kind$control"
-    done
-  done
+  read_made_labels
 
   # a slip is found before anything is trained
   PYTHONPATH=$here python -m w2s.source $LOSSES

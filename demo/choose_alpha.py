@@ -42,6 +42,9 @@ def confusion(seed, weak):
     seen = {row["id"] for row in records.read_jsonl(demo, "id")}
     rows = records.read_jsonl(data / "weak_train.jsonl", "id", "text", "label")
     rows = [row for row in rows if row["id"] not in seen][:LEFT_OVER]
+    if len({row["label"] for row in rows}) < 2:
+        raise SystemExit(f"choose_alpha.py: {data}/weak_train.jsonl leaves no rows of both classes "
+                         f"over that are not in {demo}; prepare it without --max_train")
     model = classifier.load(results / seed / f"weak_{weak}" / "model", head="keep")
     said = metrics.predicted(classifier.predict(*model, [row["text"] for row in rows])[:, 1])
     label = np.array([row["label"] for row in rows])
@@ -61,7 +64,7 @@ def weak_loss(p1, control, weak, noise, others):
 
 def noise_model(p1, control, weak, noise, others):
     """Likelihood of the supervisor's classes, if it errs as it does on weak_train."""
-    says = np.stack([1 - p1, p1], 1) @ noise  # (n, 2)
+    says = (np.stack([1 - p1, p1], 1) @ noise).clip(1e-6)  # (n, 2)
     return (metrics.predicted(weak) * np.log(says)).sum(1).mean()
 
 

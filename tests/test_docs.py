@@ -43,6 +43,7 @@ def world(folder, tiny):
     films = read(folder / "demo" / "films.jsonl")
     write(folder / "demo" / "films.jsonl", films[::30])
     edit(folder / "demo" / "ladder.sh", '"30 76" "120 19"', '"20 2" "30 1"')
+    edit(folder / "demo" / "ladder.sh", "--max_train=600", "--max_train=40")
 
     # models
     for name in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"):

@@ -5,7 +5,8 @@
 
 PGR = (student - weak) / (ceiling - weak), the performance gap recovered, in test accuracy (Burns et
 al. 2023, arXiv 2312.09390). A prediction file holds {"id", "label", "probs": [p0, p1]} a line;
-files are joined by id.
+files are joined by id. What the same models made of a second test file (--test2 of the stages that
+train and label), predictions2.jsonl, has tables of its own.
 
 Writes pgr.png, agreement.png (imitation), confidence.png; curves.png where training was evaluated
 on its way (--evals); ladder.png where a strong model has three supervisors or more, and scaling.png
@@ -14,13 +15,10 @@ where a supervisor has students of several sizes.
 
 import functools
 import json
-import os
 import re
 from pathlib import Path
 
-import numpy as np
-
-from w2s import pairs, records, report, stage, tables, warnings
+from w2s import pairs, report, second_pairs, stage, tables, warnings
 
 
 def main(
@@ -39,21 +37,18 @@ def main(
     else:
         stage.refuse("give a results folder, or --weak, --ceiling, --students and --out")
     out = out or results
-    files, made_by = set(), set()  # predictions; folders of supervisors that label together
-    for pair in found:
-        for run in pairs.all_runs(pair.students):
-            files.update([run.weak, run.ceiling, run.student, *run.chain])
-            made_by.update(map(os.path.dirname, pairs.supervisor_files(run)))
-    files = sorted(files)
+    test2, found2 = second_pairs.find(found)
+    files, files2 = pairs.files_in(found), pairs.files_in(found2)
     curves = [str(curve) for curve in map(report.curve_beside, files) if curve]
-    sizes, alone = pairs.sizes(found), [pairs.alone(pair) for pair in found]
-    folders = sorted(made_by.union(map(os.path.dirname, files)))
-    outdated = [folder for folder in folders if pairs.loss_was_edited(Path(folder))]
+    sizes = pairs.sizes(found)
+    alone = [pairs.alone(pair) for pair in found]
+    alone2 = [pairs.alone(pair, "alone2") for pair in found2]
+    outdated = [folder for folder in pairs.folders_in(found) if pairs.loss_was_edited(folder)]
 
     # every file is an input: where one has changed, the report is made again
     args = {"out": out, "pairs": found, "sizes": sizes, "alone": alone,
-            "left_out": left_out, "outdated": outdated}
-    inputs = files + curves
+            "left_out": left_out, "outdated": outdated, "second": [test2, found2, alone2]}
+    inputs = files + files2 + curves
     modules = ["report", "tables", "warnings", "metrics", "figures", "trends"]
     code = [__file__, *(f"w2s/{module}.py" for module in modules)]
     run = stage.start(args | {path: path for path in inputs}, inputs, code)
@@ -62,14 +57,15 @@ def main(
         return
 
     # numbers and tables
-    label, p1 = read_all(files)
-    reports = [report.pair_report(*pair, label, p1, of) for pair, of in zip(found, alone)]
+    reports = report.pair_reports(found, alone)
+    reports2 = report.pair_reports(found2, alone2)
     by_size = report.scaling(reports, sizes)
     rungs = report.ladder(reports)
     warned = [f"- Warning: {warning}" for warning in warnings.of_runs(left_out, outdated)]
     parts = [*map(tables.of_pair, reports), *tables.of_ladder(rungs), *tables.of_scaling(by_size)]
+    parts += tables.of_second_test(test2, reports2, sizes)
     text = "\n\n".join([*parts, "\n".join(warned)]).rstrip("\n") + "\n"
-    numbers = {**reports[0], "more_pairs": reports[1:]}
+    numbers = {**reports[0], "more_pairs": reports[1:], "second_test": reports2}
     numbers = json.dumps(numbers, indent=1, default=plain) + "\n"
     outputs = {"report.json": numbers, "report.md": text}
 
@@ -87,27 +83,6 @@ def main(
         outputs["scaling.png"] = functools.partial(trends.scaling, by_size)
     stage.finish(run, {}, outputs)
     print(f"{text}\n-> {out}/{', '.join(outputs)}")
-
-
-def read_all(files):
-    """(n,) labels and {file: (n,) p1}, in the order of the ids.
-
-    Files that do not hold the same ids, or not the same labels, are refused.
-    """
-    labels, p1 = {}, {}
-    for path in files:
-        rows = {row["id"]: row for row in records.read_jsonl(path, "id", "label", "probs")}
-        if not labels:
-            labels = {key: rows[key]["label"] for key in sorted(rows)}
-        single = labels.keys() ^ rows.keys()
-        if single:
-            stage.refuse(f"{path} and {files[0]} do not hold the same ids, so they cannot be "
-                         f"compared: {min(single)} is in one only")
-        for key in labels:
-            if labels[key] != rows[key]["label"]:
-                stage.refuse(f"{path} and {files[0]} disagree about the label of {key}")
-        p1[path] = np.array([rows[key]["probs"][1] for key in labels])
-    return np.array(list(labels.values())), p1
 
 
 def plain(value):

@@ -9,7 +9,8 @@ well.
 Several supervisors, --model=A,B,C, give the mean of their probabilities (equal weights: RAVEN,
 arXiv 2510.21332), and each line also holds what each of them said, "supervisors": [p1, p1, p1].
 With --test their common test accuracy, the floor of the gap that PGR measures, is written too:
-predictions.jsonl; the accuracy of each alone stands in run.json.
+predictions.jsonl; the accuracy of each alone stands in run.json. --test2 does the same for a second
+file: predictions2.jsonl.
 
 With --truth=0.1 a tenth of the texts, drawn by a hash of the id, so the same for all supervisors
 and seeds, has its true label, [1.0, 0.0] or [0.0, 1.0], in place of the soft one.
@@ -21,7 +22,7 @@ import hashlib
 import itertools
 from pathlib import Path
 
-from w2s import records, source, stage, supervisors
+from w2s import records, second_test, source, stage, supervisors
 
 
 def main(
@@ -31,16 +32,18 @@ def main(
     out,            # folder to write
     batch_size=32,  # examples at a time
     test="",        # data file on which they are tested together
+    test2="",       # a second one, of another distribution
     truth=0.0,      # share of the texts that get their true label; the data must hold it
 ):
     beside = Path(data).parent / "task.json"
     task = str(beside) if beside.is_file() else ""
     models = supervisors.paths(model)
-    arguments = {"data": data, "out": out, "batch_size": batch_size, "test": test, "task": task,
-                 "truth": truth}
+    arguments = {"data": data, "out": out, "batch_size": batch_size, "test": test,
+                 "test2": test2, "task": task, "truth": truth}
     arguments |= {"supervisors": len(models), **supervisors.as_inputs(models)}
-    code = [__file__, "w2s/supervisors.py", *source.MODEL]
-    run = stage.start(arguments, [*supervisors.as_inputs(models), "data", "test", "task"], code)
+    inputs = [*supervisors.as_inputs(models), "data", "test", "test2", "task"]
+    code = [__file__, "w2s/supervisors.py", "w2s/second_test.py", *source.MODEL]
+    run = stage.start(arguments, inputs, code)
     if not run:
         return
 
@@ -54,17 +57,18 @@ def main(
         forms.add("choices" in row)
     choices = records.one_form(data, forms)
     label_words = records.read_task(task).get("label_words", [])
-    test_rows = records.read_jsonl(test, "id", "text|choices", "label") if test else []
-    if test:
-        records.one_form(test, forms | {"choices" in row for row in test_rows})
+    tests = {}  # {path: rows}
+    for path in filter(None, [test, test2]):
+        tests[path] = records.read_jsonl(path, "id", "text|choices", "label")
+        records.one_form(path, forms | {"choices" in row for row in tests[path]})
 
-    # What each supervisor says, (N, 2).
-    said, said_of_test = [], []
+    # What each supervisor says of each file, (N, 2).
+    said, said_of_tests = [], {path: [] for path in tests}
     for name in models:
         predict = supervisors.load(name, choices, label_words, batch_size)
         said.append(predict(data, count))
-        if test:
-            said_of_test.append(predict(test, len(test_rows)))
+        for path in tests:
+            said_of_tests[path].append(predict(path, len(tests[path])))
         del predict  # its model leaves memory before the next one comes
 
     # Their mean, written while the texts are read again.
@@ -88,11 +92,12 @@ def main(
 
     outputs = {"labels.jsonl": labels()}
     if test:
-        together = supervisors.mean(said_of_test)
-        outputs["predictions.jsonl"] = records.with_probs(test_rows, together, "id", "label")
+        outputs["predictions.jsonl"], metrics["alone"] = supervisors.tested(
+            tests[test], said_of_tests[test])
         metrics |= records.accuracy(outputs["predictions.jsonl"])
-        alone = [records.with_probs(test_rows, one, "label") for one in said_of_test]
-        metrics["alone"] = [records.accuracy(rows)["accuracy"] for rows in alone]
+    if test2:
+        outputs[second_test.FILE], metrics["alone2"] = supervisors.tested(
+            tests[test2], said_of_tests[test2])
     stage.finish(run, metrics, outputs)
     print(f"{count} examples labelled, {metrics['class1_share']:.1%} of them as class 1 -> {out}")
     if truth:

@@ -5,6 +5,8 @@
 #   bash run_all.sh                                the embedded demo: no hub, no GPU, a few minutes
 #   bash run_all.sh gpt2 gpt2-xl sciq              WEAK STRONG TASK: hub names; or folders, a file
 #   bash run_all.sh gpt2 gpt2-xl sciq --epochs=1   flags for the stages
+#   bash run_all.sh gpt2 gpt2-xl sciq --test2=FILE the report tells of FILE too: other data, as a
+#                                                  test.jsonl of prepare_data.py
 #   SEEDS="0 1 2" LOSSES="xent conf:alpha=0.75" bash run_all.sh gpt2 gpt2-xl sciq
 #
 # --max_train, --max_test and what names columns (--text, --label ...) go to prepare_data.py;

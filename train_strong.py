@@ -6,7 +6,7 @@
 
 Given ground truth, --labels=data/sciq/transfer.jsonl and --loss=xent, it trains the strong ceiling:
 the same examples, and nothing else differs. Writes predictions.jsonl on the test file, curve.jsonl
-(a line a step) and run.json.
+(a line a step) and run.json; with --test2, predictions2.jsonl on that file.
 
 With --evals=8 a tenth of the labels is held out, the same for student and ceiling, and the curve
 tells of eight steps more, as the loss on these labels. --keep=best stops early, by that loss.
@@ -14,7 +14,7 @@ tells of eight steps more, as the loss on these labels. --keep=best stops early,
 
 import functools
 
-from w2s import hub, records, source, stage
+from w2s import hub, records, second_test, source, stage
 
 
 def main(
@@ -36,6 +36,7 @@ def main(
     weak="",             # the supervisor's predictions on the test file: the curve tells agreement
     keep="last",         # the model of the last step; best: of the lowest loss on held-out labels
     save_model=False,    # keep the trained model, in model/
+    test2="",            # a second data file to predict, of another distribution
     # memory and speed; the result is the same
     microbatch=0,        # examples that a process computes at a time, 0: its share of the batch
     checkpointing=False, # compute activations again for the backward pass: less memory
@@ -43,10 +44,8 @@ def main(
     save_minutes=10.0,   # save the state of training so often; a rerun goes on from it
 ):
     arguments = locals()
-    code = [__file__, *source.MODEL]
-    if linear_probe:
-        code.append("w2s/probe.py")
-    run = stage.start(arguments, ["model", "labels", "test", "task", "weak"], code, loss)
+    code = source.model_code(__file__, linear_probe)
+    run = stage.start(arguments, ["model", "labels", "test", "test2", "task", "weak"], code, loss)
     if not run:
         return
 
@@ -62,6 +61,7 @@ def main(
     texts, held_texts = records.texts(labels, train_rows), records.texts(labels, held_rows)
     records.both_classes(labels, train_rows)
     test_texts = records.texts(test, test_rows, like=texts)
+    second = second_test.read(test2, like=texts)
     label_words = records.read_task(task).get("label_words")
 
     # Load the model.
@@ -104,11 +104,11 @@ def main(
     step = training.best_step(curve) if keep == "best" else len(curve)
     predictions = evaluated.get(step)
     if not predictions:
-        probs = predict(test_texts, what="predict")
-        predictions = records.with_probs(test_rows, probs, "id", "label")
+        predictions = records.with_probs(test_rows, predict(test_texts, "predict"), "id", "label")
     metrics = {**records.accuracy(predictions), "step": step}
     metrics["parameters"] = learner.parameters(net, tokenizer)
     outputs = {"predictions.jsonl": predictions, "curve.jsonl": curve}
+    outputs |= second_test.outputs(second, predict)
     if save_model:
         outputs["model"] = functools.partial(learner.save, net, tokenizer)
     stage.finish(run, metrics, outputs)

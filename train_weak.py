@@ -4,12 +4,13 @@
         --test=data/sciq/test.jsonl --task=data/sciq/task.json --out=results/sciq/seed0/weak_gpt2
 
 Writes model/ (which label_weak.py reads), predictions.jsonl on the test file, curve.jsonl (a line a
-step) and run.json. Its test accuracy is the floor of the gap that PGR measures.
+step) and run.json; with --test2, predictions2.jsonl on that file. Its test accuracy is the floor of
+the gap that PGR measures.
 """
 
 import functools
 
-from w2s import hub, parts, records, source, stage
+from w2s import hub, parts, records, second_test, source, stage
 
 
 def main(
@@ -29,6 +30,7 @@ def main(
     part="",             # 1/3: on the first of three parts without a common line, of as many lines
                          # of each class; for several supervisors that label together
     linear_probe=False,  # train the head alone, on features that are computed once
+    test2="",            # a second data file to predict, of another distribution
     # memory and speed; the result is the same
     microbatch=0,        # examples that a process computes at a time, 0: its share of the batch
     checkpointing=False, # compute activations again for the backward pass: less memory
@@ -36,12 +38,10 @@ def main(
     save_minutes=10.0,   # save the state of training so often; a rerun goes on from it
 ):
     arguments = locals()
-    code = [__file__, *source.MODEL]
-    if linear_probe:
-        code.append("w2s/probe.py")
+    code = source.model_code(__file__, linear_probe)
     if part:
         code.append("w2s/parts.py")
-    inputs = ["model", "train", "test", "task"]
+    inputs = ["model", "train", "test", "test2", "task"]
     run = stage.start(arguments, inputs, code, loss="xent")
     if not run:
         return
@@ -57,6 +57,7 @@ def main(
     texts = records.texts(train, train_rows)
     records.both_classes(train, train_rows)
     test_texts = records.texts(test, test_rows, like=texts)
+    second = second_test.read(test2, like=texts)
     label_words = records.read_task(task).get("label_words")
 
     # Load the model.
@@ -82,11 +83,14 @@ def main(
                                  save_minutes=save_minutes)
 
     # Write it, and what it makes of the test file.
-    probs = learner.predict(net, tokenizer, test_texts, microbatch or batch_size)
-    predictions = records.with_probs(test_rows, probs, "id", "label")
+    def predict(texts):
+        return learner.predict(net, tokenizer, texts, microbatch or batch_size)
+
+    predictions = records.with_probs(test_rows, predict(test_texts), "id", "label")
     metrics = records.accuracy(predictions)
     outputs = {"predictions.jsonl": predictions, "curve.jsonl": curve,
                "model": functools.partial(learner.save, net, tokenizer)}
+    outputs |= second_test.outputs(second, predict)
     stage.finish(run, metrics, outputs)
     said = "test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error) ->"
     print(said.format(**metrics), out)

@@ -79,7 +79,7 @@ read_supervisors() {  # from weak_model: who labels, and what they are called to
   # the floor is what they say of the test file: together, where they are several
   floor=weak_$weak label_flags=()
   if [ ${#supervisors[@]} != 1 ]; then
-    floor=labels_$weak label_flags=(--test="$data/test.jsonl")
+    floor=labels_$weak label_flags=(--test="$data/test.jsonl" "${second_flags[@]}")
   fi
 }
 
@@ -126,6 +126,7 @@ read_arguments() {  # WEAK STRONG TASK [--flag=value ...]
 
   # whose flag it is; both: of supervisor and student
   prepare_flags=() both=() weak_only=() strong_only=() prompt_flags=() generative_flags=()
+  second_flags=()  # the second test file, for supervisors that label together, too
   for word in "$@"; do
     case $word in
       --*-*)  # --max-tokens=64 is --max_tokens=64
@@ -146,6 +147,8 @@ read_arguments() {  # WEAK STRONG TASK [--flag=value ...]
         both+=("$word") prompt_flags+=("$word") ;;
       --microbatch=* | --checkpointing* | --save_minutes=*)
         both+=("$word") generative_flags+=("$word") ;;
+      --test2=*)
+        both+=("$word") second_flags+=("$word") ;;
       --*)
         both+=("$word") ;;
       *)

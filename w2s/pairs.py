@@ -94,6 +94,27 @@ def all_runs(students):
     return list(itertools.chain(*students.values()))
 
 
+def files_of(run):
+    """The prediction files of a run's models."""
+    return [run.weak, run.ceiling, run.student, *run.chain]
+
+
+def files_in(pairs):
+    """All prediction files of the pairs, sorted."""
+    files = set()
+    for pair in pairs:
+        files.update(*map(files_of, all_runs(pair.students)))
+    return sorted(files)
+
+
+def folders_in(pairs):
+    """The folders of all models of the pairs, those of supervisors that label together too."""
+    files = set(files_in(pairs))
+    for pair in pairs:
+        files.update(*map(supervisor_files, all_runs(pair.students)))
+    return sorted({Path(file).parent for file in files})
+
+
 def differences(run, other):
     """In what two runs differ, as a set: their digest, and what it leaves out.
 
@@ -232,10 +253,13 @@ def sizes(pairs):
     return parameters
 
 
-def alone(pair):
-    """The mean test accuracy of each supervisor alone, of several that label together."""
+def alone(pair, metric="alone"):
+    """The mean test accuracy of each supervisor alone, of several that label together.
+
+    metric  of label_weak.py's; alone2: on the second test file
+    """
     of_seeds = []
     for folder in sorted({Path(run.weak).parent for run in all_runs(pair.students)}):
-        of_seeds.append(stage.read_run(folder).get("metrics", {}).get("alone", []))
+        of_seeds.append(stage.read_run(folder).get("metrics", {}).get(metric, []))
     means = [sum(accuracies) / len(of_seeds) for accuracies in zip(*of_seeds)]
     return means if len(means) > 1 else []

@@ -7,7 +7,37 @@ from pathlib import Path
 
 import numpy as np
 
-from w2s import lineage, metrics, records
+from w2s import lineage, metrics, pairs, records
+
+
+def pair_reports(found, alone):
+    """[pair_report] of [pairs.Pair], from their prediction files.
+
+    alone  of each pair, the accuracies of the supervisors alone
+    """
+    label, p1 = read_all(pairs.files_in(found))
+    return [pair_report(*pair, label, p1, of_pair) for pair, of_pair in zip(found, alone)]
+
+
+def read_all(files):
+    """(n,) labels and {prediction file: (n,) p1}, in the order of the ids.
+
+    Files that do not hold the same ids, or not the same labels, are refused.
+    """
+    labels, p1 = {}, {}
+    for path in files:
+        rows = {row["id"]: row for row in records.read_jsonl(path, "id", "label", "probs")}
+        if not labels:
+            labels = {key: rows[key]["label"] for key in sorted(rows)}
+        single = labels.keys() ^ rows.keys()
+        if single:
+            records.refuse(f"{path} and {files[0]} do not hold the same ids, so they cannot be "
+                           f"compared: {min(single)} is in one only")
+        for key in labels:
+            if labels[key] != rows[key]["label"]:
+                records.refuse(f"{path} and {files[0]} disagree about the label of {key}")
+        p1[path] = np.array([rows[key]["probs"][1] for key in labels])
+    return np.array(list(labels.values())), p1
 
 
 def pair_report(weak_name, ceiling_name, students, label, p1, alone=()):

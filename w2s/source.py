@@ -26,6 +26,12 @@ MODEL = ["w2s/training.py", "w2s/classifier.py", "w2s/checkpoint.py", "w2s/head.
 FOUND = {file: file.read_text() for file in [*HERE.glob("*.py"), *HERE.glob("w2s/*.py")]}
 
 
+def model_code(stage, linear_probe):
+    """Files whose code decides what a model that a stage trains makes of texts."""
+    files = [stage, "w2s/second_test.py", *MODEL]
+    return files + ["w2s/probe.py"] if linear_probe else files
+
+
 # ------------------------------------------------------------------------------------- whole files
 
 def check_loaded():

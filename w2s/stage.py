@@ -30,7 +30,8 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weak
 HOW = ("out", "microbatch", "checkpointing", "fsdp", "save_minutes", "save_model")
 
 # what stages that train and label write
-WRITTEN = ("model", "predictions.jsonl", "labels.jsonl", "curve.jsonl", "run.json")
+WRITTEN = ("model", "predictions.jsonl", "predictions2.jsonl", "labels.jsonl", "curve.jsonl",
+           "run.json")
 
 # the least that an argument may be
 LEAST = {"max_train": 2, "max_test": 2, "block": 2, "batch_size": 1, "max_tokens": 1,
@@ -268,7 +269,7 @@ def comparable(run):
     Seed, loss and labels are none of it, for these are what is compared; nor is a model that is
     a folder, for another stage may have made it for this seed. See w2s/pairs.py.
     """
-    varied = {*HOW, "seed", "loss", "labels", "weak"}
+    varied = {*HOW, "seed", "loss", "labels", "weak", "test2"}
     settings = {name: value for name, value in run["args"].items() if name not in varied}
     tested = {name: run["inputs"].get(name, {}).get("sha256") for name in ("test", "task")}
     content = json.dumps([settings, tested, run.get("code")], sort_keys=True)

@@ -59,6 +59,17 @@ def mean(said):
     return sum(said) / len(said)
 
 
+def tested(rows, said):
+    """Predictions of several supervisors together, a line a row, and the accuracies of each alone.
+
+    rows  N of a test file
+    said  what each says of them, (N, 2)
+    """
+    alone = [records.accuracy(records.with_probs(rows, one, "label")) for one in said]
+    together = records.with_probs(rows, mean(said), "id", "label")
+    return together, [metrics["accuracy"] for metrics in alone]
+
+
 def the_other_way_round(model, id2label, label_words):
     """Whether a model from elsewhere has the task's classes in the other order.
 

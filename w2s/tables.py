@@ -3,29 +3,47 @@
 import numbers
 
 from w2s import warnings
-from w2s.report import on_all_rungs
+from w2s.report import ladder, on_all_rungs, scaling
 
 
-def of_pair(report):
-    """The tables of one weak and one strong model, with what should be said about them."""
+def of_pair(report, brief=False):
+    """The tables of one weak and one strong model, with what should be said about them.
+
+    brief  without what the tables of another test file have explained
+    """
     students = [(f"student: {student_name(m, report)}", m) for m in report["students"]]
     models = [("weak supervisor", report["weak"]), *students, ("strong ceiling", report["ceiling"])]
-    lines = opening(report)
+    lines = opening(report)[:1] if brief else opening(report)
     lines += ["", *table(models, ACCURACY_COLUMNS)]
     if "alone" in report["weak"]:
         lines += ["", together_line(report["weak"]["alone"])]
     warned = warnings.of_report(report)
+    if brief:
+        warned = map(first_sentence, warned)
     if warned:
         lines += ["", *(f"- Warning: {warning}" for warning in warned)]
     for name, student in students:
         if student["chain"]:
             lines += ["", chain_line(name, student, report)]
-    lines += ["", *second_table(models, report)]
+    explained = [] if brief else [*AGREEMENT_TITLE, ""]
+    lines += ["", *explained, *second_table(models, report)]
 
     evaluated = [(name, model["curve"]) for name, model in models if "curve" in model]
     if evaluated:
         lines += ["", *STOPPING_TITLE, "", *table(evaluated, STOPPING_COLUMNS)]
     return "\n".join(lines)
+
+
+def of_second_test(path, reports, sizes):
+    """The tables of the same models on a second test file, under a title; none without one.
+
+    sizes  as in report.scaling
+    """
+    if not reports:
+        return []
+    parts = [f"The same models on {path}:"]
+    parts += [of_pair(report, brief=True) for report in reports]
+    return parts + of_ladder(ladder(reports)) + of_scaling(scaling(reports, sizes))
 
 
 def table(models, columns):
@@ -143,6 +161,15 @@ AGREEMENT_COLUMNS = {
     "weak wrong": number("agreement_weak_wrong", error=False),
 }
 
+AGREEMENT_TITLE = [
+    "Agreement with the weak supervisor: overall, where it is right, where it is wrong. Area "
+    "under the ROC curve, mean",
+    "confidence, expected calibration error (10 bins), Brier score; and, of the test examples "
+    "where student and supervisor",
+    "differ, how often the student is right: where it is the more confident of the two, and "
+    "where the less.",
+]
+
 STOPPING_TITLE = [
     "Test accuracy where training could stop (at step): its end; the evaluation with the lowest "
     "loss on held-out training labels; the one with the highest test accuracy, an oracle that no "
@@ -182,6 +209,11 @@ def opening(report):
     return lines
 
 
+def first_sentence(warning):
+    """What is the matter, without what may help."""
+    return warning.partition(". ")[0].removesuffix(".") + "."
+
+
 def together_line(alone):
     """The weak supervisor is the mean of 3: 0.781, 0.793, 0.776 alone."""
     accuracies = ", ".join(f"{accuracy:.3f}" for accuracy in alone)
@@ -208,16 +240,7 @@ def second_table(models, report):
             columns[key] = number(key)
     columns["right where surer"] = number("right_if_surer")
     columns["right where less sure"] = number("right_if_less_sure")
-    return [
-        "Agreement with the weak supervisor: overall, where it is right, where it is wrong. Area "
-        "under the ROC curve, mean",
-        "confidence, expected calibration error (10 bins), Brier score; and, of the test examples "
-        "where student and supervisor",
-        "differ, how often the student is right: where it is the more confident of the two, and "
-        "where the less.",
-        "",
-        *table(models, columns),
-    ]
+    return table(models, columns)
 
 
 # ----------------------------------------------------------------------------------------- scaling

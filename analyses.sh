@@ -30,7 +30,7 @@ for word in ${analyses//,/ }; do
     *) refuse "unknown analysis $word; there are probe, prompt, own, generative and chain" ;;
   esac
 done
-read_arguments "${@:2}"
+TRUTH= FILTER= read_arguments "${@:2}"  # what run_all.sh alone makes of labels
 
 wants() {  # ANALYSIS
   case ,$analyses, in *,$1,*) ;; *) false ;; esac

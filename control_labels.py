@@ -32,6 +32,8 @@ def main(
     if kind not in KINDS:
         stage.refuse(f"--kind={kind}: {' or '.join(KINDS)} is needed")
     rows = records.read_labels(labels)
+    if len(rows) < 2:
+        stage.refuse(f"{labels}: one label cannot be shuffled")
     probs = records.soft_labels(rows)
     if kind == "uniform":
         changed = [[0.5, 0.5] for _ in rows]

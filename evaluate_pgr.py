@@ -18,7 +18,7 @@ import json
 import re
 from pathlib import Path
 
-from w2s import pairs, report, second_pairs, stage, tables, warnings
+from w2s import pairs, report, second_pairs, stage, trend_tables, warnings
 
 
 def main(
@@ -49,7 +49,7 @@ def main(
     args = {"out": out, "pairs": found, "sizes": sizes, "alone": alone,
             "left_out": left_out, "outdated": outdated, "second": [test2, found2, alone2]}
     inputs = files + files2 + curves
-    modules = ["report", "tables", "warnings", "metrics", "figures", "trends"]
+    modules = ["report", "metrics", "tables", "trend_tables", "warnings", "figures", "trends"]
     code = [__file__, *(f"w2s/{module}.py" for module in modules)]
     run = stage.start(args | {path: path for path in inputs}, inputs, code)
     if not run:
@@ -62,8 +62,10 @@ def main(
     by_size = report.scaling(reports, sizes)
     rungs = report.ladder(reports)
     warned = [f"- Warning: {warning}" for warning in warnings.of_runs(left_out, outdated)]
-    parts = [*map(tables.of_pair, reports), *tables.of_ladder(rungs), *tables.of_scaling(by_size)]
-    parts += tables.of_second_test(test2, reports2, sizes)
+    parts = trend_tables.of_all(reports, sizes)
+    if reports2:
+        parts.append(f"The same models on {test2}:")
+        parts += trend_tables.of_all(reports2, sizes, brief=True)
     text = "\n\n".join([*parts, "\n".join(warned)]).rstrip("\n") + "\n"
     numbers = {**reports[0], "more_pairs": reports[1:], "second_test": reports2}
     numbers = json.dumps(numbers, indent=1, default=plain) + "\n"

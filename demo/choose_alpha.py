@@ -24,6 +24,9 @@ LOSSES = {0: "xent", 0.5: "conf", 0.75: "conf:alpha=0.75", 0.9: "conf:alpha=0.9"
 STRONG = "SmolLM2-135M"
 LEFT_OVER = 400  # so many rows of weak_train that no supervisor has seen
 
+if len(sys.argv) != 3 or not list(Path(sys.argv[1]).glob("seed0/weak_*")):
+    raise SystemExit("choose_alpha.py: the results of ladder.sh and a folder of prepare_data.py "
+                     "are needed, results/ladder/films data/films_all")
 results, data = map(Path, sys.argv[1:])
 
 

@@ -80,7 +80,8 @@ def test_the_labels_share_by_hand(tmp_path):
         "good": STUDENT, "good-shuffled": {0, 1, 2, 3, 8}, "good-uniform": STUDENT,
         "other-shuffled": WEAK})
     good, alone = report["students"]
-    assert alone["name"] == "other-shuffled"  # its student is not there: a row like any other
+    assert alone["name"] == "other-shuffled"  # its student is not there: a row of its own
+    assert "| control: other-shuffled | " in printed
     shuffled, uniform = good["controls"]["shuffled"], good["controls"]["uniform"]
     assert shuffled["accuracy"] == 0.5 and shuffled["share"] == pytest.approx(0.2)
     # of 200 examples, mean 0.2, variance 0.4 - 0.04; t is 1.97 with 199 degrees of freedom
@@ -154,6 +155,48 @@ def test_a_student_of_its_own_labels_is_held_against_these(tmp_path):
     shutil.copy(seed / "labels_a" / "labels.jsonl", own)
     error = inside("evaluate_pgr.py", tmp_path / "task", ok=False)[2]
     assert "a-to-b_xent-own was trained on other data or labels" in error
+
+
+def test_own_labels_of_another_model_than_the_ceilings_are_old(tmp_path):
+    """Not so where the ceiling has a model/ of its own, which is not the one that was asked."""
+    seed = tmp_path / "task" / "seed0"
+    own = soft_labels(seed / "labels_b-own")
+    for asked in ("b", "another b"):
+        inputs = {"model": {"sha256": asked}}
+        write(seed / "labels_b-own" / "run.json", [{"stage": "prompt_strong", "inputs": inputs}])
+        finished(seed / "weak_a", WEAK, 1)
+        finished(seed / "ceiling_b", CEILING, 1, inputs={"model": {"sha256": "b"}})
+        finished(seed / "a-to-b_xent-own", STUDENT, 1,
+                 inputs={"labels": sha(own), "model": {"sha256": "b"}})
+        write(seed / "ceiling_b" / "model" / "model.safetensors", [{}])
+        status, _, error = inside("evaluate_pgr.py", tmp_path / "task", ok=False)
+        assert (status, "xent-own was trained" in error) == ((0, False) if asked == "b" else (1, True))
+
+
+def test_a_control_of_another_recipe_is_left_out(tmp_path):
+    seed = tmp_path / "task" / "seed0"
+    for name, right, args in [
+            ("weak_a", WEAK, {}), ("ceiling_b", CEILING, {}),
+            ("a-to-b_probe-xent", STUDENT, {"linear_probe": True, "lr": 1}),
+            ("a-to-b_probe-xent-shuffled", WEAK, {"linear_probe": True, "lr": 2})]:
+        finished(seed / name, right, 1, args=args)
+    report, printed = evaluate_folder(tmp_path / "task")
+    assert left_out(printed) == ["seed0/a-to-b_probe-xent-shuffled"]
+    assert not report["students"][0]["controls"]
+
+
+@pytest.mark.parametrize("weak, strong", [
+    ("x-shuffled", "b"), ("a", "org/b-own"), ("a+c-uniform", "b"), ("a-confidence0.5", "b")])
+def test_a_model_called_as_students_are_is_refused(weak, strong):
+    status, _, error = command(ROOT / "run_all.sh", weak, strong, "task", ok=False)
+    assert status and "students take names that end so" in error
+
+
+@pytest.mark.parametrize("weak, message", [
+    ("a,b", "a chain, for analyses.sh chain"), ("a+", "a model is missing"), ("+a", "is missing")])
+def test_several_models_are_written_in_one_way(weak, message):
+    status, _, error = command(ROOT / "run_all.sh", weak, "b", "task", ok=False)
+    assert status and message in error
 
 
 def test_names_of_controls():

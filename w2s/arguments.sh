@@ -35,6 +35,23 @@ make_labels() {  # ENDING: -shuffled and the like, of the supervisor's labels; n
   esac
 }
 
+check_names() {  # MODEL, or several: students take their names from it
+  local name names=("$1")
+  if [ ! -d "$1" ]; then
+    IFS=,+ read -ra names <<< "$1"
+    if [[ $1 == *,* && ,$analyses, != *,chain,* ]]; then
+      refuse "$1: several models with commas between them are a chain, for analyses.sh chain"
+    fi
+  fi
+  for name in "${names[@]}"; do
+    case $(basename "$name")- in
+      *-via-* | *-own- | *-shuffled- | *-uniform- | *-truth[01]* | *-confidence[01]* | \
+      *-unanimity[01]* | *-trust[01]* | *-random[01]*)
+        refuse "$name: students take names that end so; a link to its folder can have another" ;;
+    esac
+  done
+}
+
 read_supervisors() {  # from weak_model: who labels, and what they are called together, weak
   local count=${SUPERVISORS:-1} part_word= model i
   case $count in
@@ -50,6 +67,7 @@ read_supervisors() {  # from weak_model: who labels, and what they are called to
   # of each: the model, its name, which seed of a run's, and of which part of the examples
   weak_models=("$weak_model") supervisors=() weak_seeds=() weak_parts=()
   if [ ! -d "$weak_model" ]; then
+    case +$weak_model+ in *++*) refuse "$weak_model: beside a + a model is missing" ;; esac
     IFS=+ read -ra weak_models <<< "$weak_model"
   fi
   weak=
@@ -79,6 +97,7 @@ read_supervisors() {  # from weak_model: who labels, and what they are called to
   # the floor is what they say of the test file: together, where they are several
   floor=weak_$weak label_flags=()
   if [ ${#supervisors[@]} != 1 ]; then
+    case $results in *,*) refuse "RESULTS=\"$results\": several need a path without commas" ;; esac
     floor=labels_$weak label_flags=(--test="$data/test.jsonl" "${second_flags[@]}")
   fi
 }
@@ -191,6 +210,8 @@ flags are written --flag=value"
     "" | . | ..) refuse "$task gives the results no name; a task or a file is needed" ;;
   esac
   data=${DATA:-data}/$name results=${RESULTS:-results}/$name
+  check_names "$weak_model"
+  check_names "$strong_model"
   read_supervisors
 
   # of a flag that is there twice the last one counts
@@ -205,6 +226,9 @@ flags are written --flag=value"
   for seed in $SEEDS; do
     case $seed in
       *[!0-9]* | 0?*) refuse "SEEDS=\"$SEEDS\": whole numbers are needed, such as 0 1 2" ;;
+      ????*)
+        [ ${#supervisors[@]} = 1 ] ||
+          refuse "SEEDS=\"$SEEDS\": numbers below 1000 are needed with several supervisors" ;;
     esac
   done
 }

@@ -104,14 +104,19 @@ def teachers(begin, name):
 def has_old_labels(student, weak_name, ceiling_name, name):
     """Whether a student, or a model between, learned other labels than its teacher gives today."""
     seed = student.parent
+    ceiling = stage.read_run(seed / f"ceiling_{ceiling_name}")
+    truth = given(ceiling, "labels")
     name, made = split_labels(name)
     if name.endswith("-own"):
-        steps = [(f"ceiling_{ceiling_name}", f"labels_{ceiling_name}-own", student.name)]
+        labels = f"labels_{ceiling_name}-own"
+        steps = [("", labels, student.name)]
+        asked, trained = given(stage.read_run(seed / labels), "model"), given(ceiling, "model")
+        if asked and trained and asked != trained:
+            return True  # of another model than the one that student and ceiling start from
     else:
         links = teachers(f"{weak_name}-to-", name)
         labels = [f"labels_{weak_name}", *(f"labels_{link}" for link in links)]
         steps = list(zip([f"weak_{weak_name}", *links], labels, [*links, student.name]))
-    truth = given(stage.read_run(seed / f"ceiling_{ceiling_name}"), "labels")
 
     for teacher, labels, pupil in steps:
         if pupil == student.name:
@@ -124,14 +129,15 @@ def has_old_labels(student, weak_name, ceiling_name, name):
             continue  # shots may have ground truth
         if learned != stage.fingerprint(seed / labels / "labels.jsonl")["sha256"]:
             return True
-        if are_old(seed / labels, seed / teacher, truth):
+        if are_old(seed / labels, teacher, truth):
             return True
     return False
 
 
 def are_old(labels, teacher, truth):
     """Whether a folder of labels is of an earlier model of the teacher's, or of other examples
-    than the ceiling's, or made of labels that are so."""
+    than the ceiling's, or made of labels that are so. teacher: its folder's name, or ""
+    """
     run = stage.read_run(labels)
     if run.get("stage") in REMADE:
         origin = labels.with_name(labels.name.rpartition("-")[0])
@@ -144,7 +150,10 @@ def are_old(labels, teacher, truth):
     if truth and "data" in made_from and made_from["data"]["sha256"] != truth:
         return True
     models = [made_from[name] for name in made_from if re.fullmatch(r"model\d*", name)]
-    for folder, model in zip(supervisors(labels) or [teacher], models):
+    taught_by = supervisors(labels)
+    if not taught_by and teacher:
+        taught_by = [labels.with_name(teacher)]
+    for folder, model in zip(taught_by, models):
         if not (folder / "model").exists():
             continue
         if stage.fingerprint(folder / "model", model)["sha256"] != model["sha256"]:

@@ -50,7 +50,7 @@ def find(results):
         links = [student.with_name(link) for link in lineage.teachers(f"{weak_name}-to-", name)]
 
         old = lineage.has_old_labels(student, *names) or has_other_test(weak, ceiling)
-        if old or differs_from_ceiling(student, ceiling):
+        if old or differs_from_ceiling(student, ceiling) or differs_from_student(student, name):
             left_out.append(str(student))
             continue
         chain = [str(link / path.name) for link in links]
@@ -160,6 +160,16 @@ def differs_from_ceiling(student, ceiling):
         if stage.fingerprint(finetuned / "model", model)["sha256"] != given(ours, "model"):
             differing.add("model")
     return bool(differing)
+
+
+def differs_from_student(control, name):
+    """Whether a control has another recipe, or an earlier loss, than the student beside it."""
+    kind = lineage.split_control(name)[1]
+    ours = stage.read_run(control)
+    theirs = stage.read_run(control.with_name(control.name.removesuffix(f"-{kind}")))
+    if not kind or digest(ours) is None or digest(theirs) is None:
+        return False
+    return bool(differences(ours, theirs) - {"labels"})
 
 
 def has_other_test(weak, ceiling):

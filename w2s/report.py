@@ -109,34 +109,31 @@ def difference_to_xent(runs, xent_runs, label, p1):
     """By how much a student is right more often than that of xent; of the seeds that have both."""
     if runs == xent_runs:
         return {}
-    ours, theirs = of_same_seeds(runs, xent_runs, label, p1)
+    ours, theirs = of_same_seeds(runs, xent_runs, p1)
     if not len(ours):
         return {}
-    mean, se = metrics.mean_se(ours - theirs)
+    mean, se = metrics.mean_se(metrics.same(ours, label) - metrics.same(theirs, label))
     return {"over_xent": mean, "over_xent_se": se, "over_xent_seeds": len(ours)}
 
 
 def control_report(runs, control_runs, label, p1):
-    """The accuracy of a student's control, and the labels' share: student minus control, with its
+    """The numbers of a student's control, and the labels' share: student minus control, with its
     95% interval, paired by seed and example; of the seeds that have both."""
-    student, control = of_same_seeds(runs, control_runs, label, p1)
+    student, control = of_same_seeds(runs, control_runs, p1)
     if not len(student):
         return {}
-    accuracy, se = metrics.mean_se(control)
-    share = float((student - control).mean())
-    half = metrics.half_width(student - control)
-    return {"accuracy": accuracy, "accuracy_se": se, "seeds": len(control),
-            "share": share, "share_low": share - half, "share_high": share + half}
+    gained = metrics.same(student, label) - metrics.same(control, label)  # (S, n)
+    share, half = float(gained.mean()), metrics.half_width(gained)
+    numbers = {"seeds": len(control)} | metrics.describe(control, label)
+    return numbers | {"share": share, "share_low": share - half, "share_high": share + half}
 
 
-def of_same_seeds(runs, others, label, p1):
-    """By how much two students are right, (S, n) each, of the seeds that have both."""
+def of_same_seeds(runs, others, p1):
+    """Probabilities of class 1 of two students, (S, n) each, of the seeds that have both."""
     other_of = {(run.weak, run.ceiling): run.student for run in others}
-    ours, theirs = [], []
-    for run in runs:
-        if (run.weak, run.ceiling) in other_of:
-            ours.append(metrics.same(p1[run.student], label))
-            theirs.append(metrics.same(p1[other_of[run.weak, run.ceiling]], label))
+    both = [run for run in runs if (run.weak, run.ceiling) in other_of]
+    ours = [p1[run.student] for run in both]
+    theirs = [p1[other_of[run.weak, run.ceiling]] for run in both]
     return np.array(ours), np.array(theirs)
 
 

@@ -3,7 +3,7 @@
 import numbers
 
 from w2s import warnings
-from w2s.report import ladder, on_all_rungs, scaling
+from w2s.lineage import split_control, split_labels
 
 
 def of_pair(report, brief=False):
@@ -11,7 +11,10 @@ def of_pair(report, brief=False):
 
     brief  without what the tables of another test file have explained
     """
-    students = [(f"student: {student_name(m, report)}", m) for m in report["students"]]
+    students = []
+    for student in report["students"]:
+        role = "control" if split_control(student["name"])[1] else "student"
+        students.append((f"{role}: {student_name(student, report)}", student))
     models = [("weak supervisor", report["weak"]), *students, ("strong ceiling", report["ceiling"])]
     lines = opening(report)[:1] if brief else opening(report)
     lines += ["", *table(models, ACCURACY_COLUMNS)]
@@ -32,18 +35,6 @@ def of_pair(report, brief=False):
     if evaluated:
         lines += ["", *STOPPING_TITLE, "", *table(evaluated, STOPPING_COLUMNS)]
     return "\n".join(lines)
-
-
-def of_second_test(path, reports, sizes):
-    """The tables of the same models on a second test file, under a title; none without one.
-
-    sizes  as in report.scaling
-    """
-    if not reports:
-        return []
-    parts = [f"The same models on {path}:"]
-    parts += [of_pair(report, brief=True) for report in reports]
-    return parts + of_ladder(ladder(reports)) + of_scaling(scaling(reports, sizes))
 
 
 def table(models, columns):
@@ -123,6 +114,11 @@ def share_text(control):
     return "{share:+.3f} [{share_low:.3f}, {share_high:.3f}]".format(**control)
 
 
+def of_seeds(model):
+    """3 seeds"""
+    return "one seed" if model["seeds"] == 1 else f"{model['seeds']} seeds"
+
+
 def control_column(kind, cell):
     """A column of a student's control of this kind, empty where it has none."""
     def its_cell(model):
@@ -130,7 +126,7 @@ def control_column(kind, cell):
         if not control:
             return ""
         text = cell(control)
-        return text if control["seeds"] == model["seeds"] else f"{text} ({control['seeds']} seeds)"
+        return text if control["seeds"] == model["seeds"] else f"{text} ({of_seeds(control)})"
     return its_cell
 
 
@@ -222,7 +218,7 @@ def together_line(alone):
 
 def chain_line(name, student, report):
     """Chain, student: xent-via-b: a 0.604 → b 0.650 → c 0.700."""
-    between = student["name"].split("-via-")[1].split(",")
+    between = split_labels(student["name"])[0].partition("-via-")[2].split(",")
     links = [(report["weak"]["name"], report["weak"]["accuracy"])]
     for link, (accuracy, _) in zip(between, student["chain"]):
         links.append((link, accuracy))
@@ -238,62 +234,7 @@ def second_table(models, report):
         counts = isinstance(value, numbers.Real) and not key.endswith(("_se", "_seeds"))
         if counts and key != "accuracy":
             columns[key] = number(key)
+    columns["control's auc"] = control_column("shuffled", number("auc"))
     columns["right where surer"] = number("right_if_surer")
     columns["right where less sure"] = number("right_if_less_sure")
     return table(models, columns)
-
-
-# ----------------------------------------------------------------------------------------- scaling
-
-def of_scaling(by_student):
-    """Of each student in report.scaling a table: supervisors down, strong models across."""
-    return [scaling_table(student, lines) for student, lines in by_student.items()]
-
-
-def scaling_table(student, lines):
-    rows = []
-    for weak, (accuracy, points) in lines["supervisors"].items():
-        rows.append((f"students of {weak} ({accuracy:.3f})", points))
-    rows.append(("strong ceiling", lines["ceiling"]))
-
-    columns = {}
-    for ceiling in lines["ceiling"]:
-        title = f"{ceiling['name']} ({size_text(ceiling['size'])})"
-        columns[title] = point_column(ceiling["name"])
-    title = (f"Scaling, student: {student}. Test accuracy by strong model, and its number of "
-             "seeds; beside a supervisor's name its own.")
-    return "\n".join([title, "", *table(rows, columns)])
-
-
-def point_column(strong):
-    """A column of the accuracy at one strong model, and of its seeds: 0.812 ± 0.010 (3)."""
-    def cell(points):
-        for point in points:
-            if point["name"] == strong:
-                return f"{number('accuracy')(point)} ({point['seeds']})"
-        return ""
-    return cell
-
-
-# -------------------------------------------------------------------------------------- the ladder
-
-def of_ladder(rungs):
-    """Of the reports of report.ladder a table: students down, supervisors across."""
-    if not rungs:
-        return []
-    columns = {}
-    for i, report in enumerate(rungs):
-        title = "{name} ({accuracy:.3f})".format(**report["weak"])
-        columns[title] = rung_column(i)
-    title = (f"Ladder, students of {rungs[0]['ceiling']['name']}: test accuracy by supervisor, and "
-             "the labels' share [95%]; beside a supervisor's name its own.")
-    return ["\n".join([title, "", *table(list(on_all_rungs(rungs).items()), columns)])]
-
-
-def rung_column(i):
-    """A column of the accuracy at the rung i, and of the labels' share there."""
-    def cell(students):
-        control = students[i]["controls"].get("shuffled")
-        text = f"{students[i]['accuracy']:.3f}"
-        return f"{text}, {share_text(control)}" if control else text
-    return cell

@@ -49,9 +49,10 @@ def collapse_of(name, model, majority):
 
 def idle_labels(name, kind, control):
     """A warning where a student is no better than one of labels that say nothing."""
-    return (f"student {name} is not clearly better than its control, the same on {kind} labels "
-            f"({control['accuracy']:.3f}): this does not show that the supervisor's labels "
-            "contributed, whatever the PGR.")
+    return (
+        f"student {name} is not clearly better than its control, the same on {kind} labels "
+        f"({control['accuracy']:.3f}): this does not show that its labels contributed, whatever "
+        "the PGR.")
 
 
 def of_runs(left_out, outdated):

@@ -19,9 +19,9 @@
 #   CONTROL        1: each loss learns the labels shuffled too, and the         0; in the demo 1
 #                  report tells what they contributed; "shuffled uniform":
 #                  and [0.5, 0.5] for every text
-#   SUPERVISORS    so many of WEAK, each trained with a seed of its own, label   1
+#   SUPERVISORS    so many of WEAK, each trained with a seed of its own, label  1
 #                  together; of several models: WEAK is gpt2+bert
-#   PARTS          1: each of them trains on a part of its own of the examples   0
+#   PARTS          1: each of them trains on a part of its own of the examples  0
 #   TRUTH          "0.1 0.25": each loss learns labels too of which a tenth, a
 #                  quarter, are ground truth
 #   FILTER         "confidence random": and those labels alone of which the

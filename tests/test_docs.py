@@ -17,7 +17,7 @@ from task_rows import make
 
 import benchmark
 import losses
-from w2s import figures, probe, readers, stage, tasks
+from w2s import figures, probe, readers, stage, tasks, trends
 
 TEXTS = {name: (ROOT / name).read_text() for name in ("README.md", "RESULTS.md")}
 PARTS = re.compile(
@@ -96,6 +96,7 @@ def pictures(tiny, tmp_path_factory):
         patch.setattr(stage, "CACHE", cache)
         patch.setattr(probe, "CACHE", cache / "features")
         patch.setattr(figures, "save", draw_nothing)
+        patch.setattr(trends, "save", draw_nothing)
         patch.setattr(benchmark, "SMOLLM", cache / "SmolLM2-135M")
         patch.setattr(benchmark, "starts", no_starts)
         patch.setattr(benchmark, "product", a_speed)

@@ -14,8 +14,7 @@ and the supervisor's confidence stay, or all alike.
 import random
 
 from w2s import records, stage
-
-KINDS = ("shuffled", "uniform")
+from w2s.lineage import CONTROLS
 
 
 def main(
@@ -29,8 +28,8 @@ def main(
     if not run:
         return
 
-    if kind not in KINDS:
-        stage.refuse(f"--kind={kind}: {' or '.join(KINDS)} is needed")
+    if kind not in CONTROLS:
+        stage.refuse(f"--kind={kind}: {' or '.join(CONTROLS)} is needed")
     rows = records.read_labels(labels)
     if len(rows) < 2:
         stage.refuse(f"{labels}: one label cannot be shuffled")

@@ -18,8 +18,7 @@ Equals are chosen by lot. No ground truth of these texts is read.
 import random
 
 from w2s import records, source, stage, supervisors
-
-KINDS = ("confidence", "unanimity", "trust", "random")
+from w2s.lineage import FILTERS
 
 
 def main(
@@ -46,8 +45,8 @@ def main(
     if not run:
         return
 
-    if by not in KINDS:
-        stage.refuse(f"--by={by}: {', '.join(KINDS[:-1])} or {KINDS[-1]} is needed")
+    if by not in FILTERS:
+        stage.refuse(f"--by={by}: {', '.join(FILTERS[:-1])} or {FILTERS[-1]} is needed")
     if not 0 < keep <= 1:
         stage.refuse(f"--keep={keep}: a share above 0, and at most 1, is needed")
     rows = records.read_jsonl(labels, "id", "text|choices", "probs")

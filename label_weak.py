@@ -40,8 +40,9 @@ def main(
     models = supervisors.paths(model)
     arguments = {"data": data, "out": out, "batch_size": batch_size, "test": test,
                  "test2": test2, "task": task, "truth": truth}
-    arguments |= {"supervisors": len(models), **supervisors.as_inputs(models)}
-    inputs = [*supervisors.as_inputs(models), "data", "test", "test2", "task"]
+    named = supervisors.as_inputs(models)
+    arguments |= {"supervisors": len(models), **named}
+    inputs = [*named, "data", "test", "test2", "task"]
     code = [__file__, "w2s/supervisors.py", "w2s/second_test.py", *source.MODEL]
     run = stage.start(arguments, inputs, code)
     if not run:

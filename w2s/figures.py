@@ -82,7 +82,6 @@ def left_out_text(reports, key="name"):
 
 def columns_of(points, *keys):
     """Lists of the points' values, one a key."""
-    points = list(points)
     return [column(points, key) for key in keys]
 
 
@@ -121,7 +120,7 @@ def draw_accuracies(panel, models, **style):
     """The accuracies of models, a row each from the top, with their errors; None: none there."""
     rows = [y for y, model in enumerate(models) if model]
     if rows:
-        mean, se = columns_of(filter(None, models), "accuracy", "accuracy_se")
+        mean, se = columns_of([models[y] for y in rows], "accuracy", "accuracy_se")
         panel.errorbar(mean, rows, xerr=se, color=STUDENT, **style)
 
 

@@ -165,9 +165,11 @@ def differs_from_ceiling(student, ceiling):
 def differs_from_student(control, name):
     """Whether a control has another recipe, or an earlier loss, than the student beside it."""
     kind = lineage.split_control(name)[1]
+    if not kind:
+        return False  # it is none
     ours = stage.read_run(control)
     theirs = stage.read_run(control.with_name(control.name.removesuffix(f"-{kind}")))
-    if not kind or digest(ours) is None or digest(theirs) is None:
+    if digest(ours) is None or digest(theirs) is None:
         return False
     return bool(differences(ours, theirs) - {"labels"})
 

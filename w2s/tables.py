@@ -60,8 +60,12 @@ def table(models, columns):
 
 def setting(report):
     """5 seeds, 1000 test examples"""
-    seeds = "one seed" if report["seeds"] == 1 else f"{report['seeds']} seeds"
-    return f"{seeds}, {report['examples']} test examples"
+    return f"{of_seeds(report)}, {report['examples']} test examples"
+
+
+def of_seeds(model):
+    """3 seeds"""
+    return "one seed" if model["seeds"] == 1 else f"{model['seeds']} seeds"
 
 
 def student_name(student, report):
@@ -112,11 +116,6 @@ def pgr_cell(model):
 def share_text(control):
     """+0.210 [0.150, 0.270]"""
     return "{share:+.3f} [{share_low:.3f}, {share_high:.3f}]".format(**control)
-
-
-def of_seeds(model):
-    """3 seeds"""
-    return "one seed" if model["seeds"] == 1 else f"{model['seeds']} seeds"
 
 
 def control_column(kind, cell):

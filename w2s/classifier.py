@@ -1,4 +1,4 @@
-"""A Hugging Face model as a two-class classifier: load, encode, batch, predict, finetune, save.
+"""A Hugging Face model as a two-class classifier: load, predict, finetune, save.
 
     model, tokenizer = load("openai-community/gpt2", label_words=[" no", " yes"])
     finetune(model, tokenizer, texts, targets, loss)    # targets: (N, 2); a loss of losses.py
@@ -7,7 +7,7 @@
     model, tokenizer = load("folder", head="keep")      # else with a new, untrained head
 
 Any model will do that transformers can load as a sequence classifier. Under torchrun all processes
-share the work, and each returns the whole result. Builds on checkpoint.py and training.py.
+share the work, and each returns the whole result. Builds on the four files that it imports.
 """
 
 import math
@@ -19,8 +19,9 @@ import torch.distributed as dist
 import transformers
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-from w2s.checkpoint import autocast, check_texts_are_independent, check_vocabulary, from_checkpoint
+from w2s.checkpoint import check_texts_are_independent, check_vocabulary, from_checkpoint
 from w2s.checkpoint import limit_length, shard, without_noise, without_sparse_attention
+from w2s.forward import encode, forward, padded, pooled, probabilities, size
 from w2s.head import first_tokens, forget_names, has_head, head_of, is_causal, make_identity
 from w2s.training import DEVICE, RANK, WORLD, full_state, halve_on_oom, is_sharded
 from w2s.training import my_microbatches, progress, train
@@ -167,80 +168,6 @@ def save(model, tokenizer, folder):
     if RANK == 0:
         model.save_pretrained(folder, state_dict=weights)
         tokenizer.save_pretrained(folder)
-
-
-def encode(tokenizer, texts):
-    """Token ids of each text, cut on the left to the tokenizer's model_max_length.
-
-    Of a pair of texts it is a pair of such lists.
-    """
-    if isinstance(texts[0], str):
-        return tokenizer(list(texts), truncation=True).input_ids
-    first, second = zip(*texts)
-    return list(zip(encode(tokenizer, first), encode(tokenizer, second)))
-
-
-def size(ids):
-    """How many tokens an example has."""
-    return sum(map(len, ids)) if isinstance(ids, tuple) else len(ids)
-
-
-def padded(ids, pad):
-    """B lists of token ids -> tokens (B, L), padded on the right, and lengths (B,), on DEVICE."""
-    longest = max(map(len, ids))
-    tokens = torch.tensor([i + [pad] * (longest - len(i)) for i in ids], device=DEVICE)
-    return tokens, torch.tensor([len(i) for i in ids], device=DEVICE)
-
-
-def forward(model, ids, pad, past=None):
-    """Logits of one batch -> (B, 2) float32.
-
-    ids   B lists of token ids; or B pairs of them, whose scores are the logits
-    past  keys and values of what a causal model has read before each of them
-    """
-    if isinstance(ids[0], tuple):
-        choices = [choice for pair in ids for choice in pair]
-        return forward(model, choices, pad).view(-1, 2)
-    if model.config.is_encoder_decoder:
-        ids = [with_one_end(one, model.config.eos_token_id) for one in ids]
-    tokens, lengths = padded(ids, pad)
-    mask = (torch.arange(tokens.shape[1], device=DEVICE) < lengths[:, None]).long()  # (B, L)
-    if not is_causal(model):
-        with autocast():
-            return model(input_ids=tokens, attention_mask=mask).logits.float()
-
-    # Padding comes last, where no token before it can see it: no mask is needed, but by decoders
-    # that read both ways. The last token is found by length, since the padding token may well
-    # occur in a text.
-    given = {"attention_mask": mask} if getattr(model, "reads_padding", False) else {}
-    if past is not None:
-        given |= {"past_key_values": past, "use_cache": True}
-    with autocast():
-        hidden = model.base_model(input_ids=tokens, **given).last_hidden_state  # (B, L, H)
-    return model.score(hidden[torch.arange(len(ids), device=DEVICE), lengths - 1].float())
-
-
-def with_one_end(ids, end):
-    """Token ids without an end-of-text token that a text spells out. BART and T5 pool there."""
-    return [token for token in ids[:-1] if token != end] + ids[-1:]
-
-
-def probabilities(model, ids, pad):
-    """Class probabilities of one batch -> (B, 2) float32."""
-    return forward(model, ids, pad).softmax(1)
-
-
-def pooled(model, ids, pad):
-    """What the head reads: B lists of token ids -> (B, H) float32; of B pairs, (B, 2H)."""
-    read = []
-
-    def keep(module, inputs):
-        read.append(inputs[0].float())
-
-    hook = head_of(model).register_forward_pre_hook(keep)
-    forward(model, ids, pad)
-    hook.remove()
-    return read[0].reshape(len(ids), -1)
 
 
 @torch.no_grad()

@@ -25,8 +25,9 @@
 #   TRUTH          "0.1 0.25": each loss learns labels too of which a tenth, a
 #                  quarter, are ground truth
 #   FILTER         "confidence random": and those labels alone of which the
-#                  supervisor is most confident; as many by lot; also
-#                  unanimity, of several, and trust, of several with PARTS=1
+#                  supervisor is most confident; as many by lot; also truth, by
+#                  lot with true labels, the ceiling of so few; unanimity, of
+#                  several; trust, of several with PARTS=1
 #   KEEP           the share that FILTER keeps                                  0.5
 #   RESULTS        folder to write; the report is RESULTS/TASK/report.md        results
 #   DATA           folder to write                                              data

@@ -44,6 +44,8 @@ def world(folder, tiny):
     write(folder / "demo" / "films.jsonl", films[::30])
     edit(folder / "demo" / "ladder.sh", '"30 76" "120 19"', '"20 2" "30 1"')
     edit(folder / "demo" / "ladder.sh", "--max_train=600", "--max_train=40")
+    edit(folder / "demo" / "methods.sh", "budget 120 19", "budget 40 1")
+    edit(folder / "demo" / "methods.sh", "budget 60 38", "budget 20 1")
 
     # models
     for name in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"):

@@ -25,7 +25,7 @@ def line(tiny, tmp_path_factory):
     def run():
         return line_inside(
             folder, *words, "--lr=5e-3", LOSSES="xent", SUPERVISORS="2", PARTS="1", CONTROL="1",
-            TRUTH="0.25", FILTER="confidence trust random", DATA=str(folder / "data"),
+            TRUTH="0.25", FILTER="confidence trust random truth", DATA=str(folder / "data"),
             RESULTS=str(folder / "results"))
 
     with pytest.MonkeyPatch.context() as patch:
@@ -38,15 +38,21 @@ def line(tiny, tmp_path_factory):
 # ------------------------------------------------------------------------------- the whole line
 
 MADE = ("", "-truth0.25", "-confidence0.5", "-trust0.5", "-random0.5")
+SECOND_CEILING = "-truth1-random0.5"
 
 
 def test_students_of_what_is_made_of_the_labels_are_in_the_report(line):
     report, printed = evaluate_folder(line.seed.parent)
     assert not left_out(printed)
     names = {student["name"] for student in report["students"]}
-    assert names == {f"xent{made}" for made in MADE}
+    assert names == {f"xent{made}" for made in (*MADE, SECOND_CEILING)}
     for student in report["students"]:  # its control learned all its labels, shuffled
-        assert student["controls"]["shuffled"]["seeds"] == 1
+        is_ceiling = student["name"].endswith(SECOND_CEILING)
+        assert is_ceiling or student["controls"]["shuffled"]["seeds"] == 1
+    true = read(line.seed / f"labels_tiny-bertx2parts{SECOND_CEILING}" / "labels.jsonl")
+    transfer = {row["id"]: row["label"] for row in read(line.data / "transfer.jsonl")}
+    assert len(true) == len(transfer) // 2
+    assert all(row["probs"][transfer[row["id"]]] == 1 for row in true)
     for made in MADE:
         probs = []
         for control in ("", "-shuffled"):
@@ -118,6 +124,20 @@ def test_run_all_gives_each_its_folder(tmp_path):
         assert flags["out"] == f"{seed}/labels_a{kind}-uniform" and flags["kind"] == "uniform"
 
 
+def test_a_second_ceiling_has_as_many_examples_as_the_filters_keep(tmp_path):
+    commands = recorded(tmp_path, ROOT / "run_all.sh", "a", "b", "task", LOSSES="xent",
+                        FILTER="confidence truth", KEEP="0.25", CONTROL="1")
+    seed = "results/task/seed0"
+    names = [flags["out"] for flags in flags_of(commands, "train_strong.py")[1:]]
+    assert names == [f"{seed}/a-to-b_xent{made}" for made in (
+        "", "-shuffled", "-confidence0.25", "-confidence0.25-shuffled", "-truth1-random0.25")]
+    truth = flags_of(commands, "label_weak.py")[1]
+    assert (truth["truth"], truth["out"]) == ("1", f"{seed}/labels_a-truth1")
+    filtered = flags_of(commands, "filter_labels.py")[1]
+    assert (filtered["by"], filtered["keep"]) == ("random", "0.25")
+    assert filtered["labels"] == f"{seed}/labels_a-truth1/labels.jsonl"
+
+
 @pytest.mark.parametrize("environment, message", [
     ({"TRUTH": "10%"}, "shares such as 0.1 are needed"),
     ({"TRUTH": "0.10"}, "shares such as 0.1 are needed"),  # it would be another name for 0.1
@@ -125,7 +145,7 @@ def test_run_all_gives_each_its_folder(tmp_path):
     ({"FILTER": "random", "KEEP": "0"}, "shares such as 0.1 are needed"),
     ({"FILTER": "unanimity"}, "unanimity needs several SUPERVISORS"),
     ({"FILTER": "trust", "SUPERVISORS": "2"}, "trust needs several SUPERVISORS and PARTS=1"),
-    ({"FILTER": "luck"}, "confidence, unanimity, trust or random is needed"),
+    ({"FILTER": "luck"}, "confidence, unanimity, trust, random, truth are there"),
 ])
 def test_a_slip_is_found_before_anything_is_trained(tmp_path, environment, message):
     status, printed, error = command(ROOT / "run_all.sh", "a", "b", tmp_path / "none.jsonl",

@@ -19,18 +19,20 @@ run() {  # COMMAND: says which stage comes and where it writes, then runs it
 }
 
 make_labels() {  # ENDING: -shuffled and the like, of the supervisor's labels; none: they are there
-  local to=$out/labels_$weak$1 from=$out/labels_$weak by=${1//[-.0-9]/}
-  case $1 in
+  local from=$out/labels_$weak${1%-*} to=$out/labels_$weak$1 last=${1##*-}
+  local by=${last%%[01]*}
+  case $1 in -truth*-*[0-9]) make_labels "${1%-*}" ;; esac  # of labels that no student learns
+  case $last in
     "") ;;
-    *-shuffled | *-uniform)
-      run python "$here/control_labels.py" --labels="$from${1%-*}/labels.jsonl" --kind="${1##*-}" \
+    shuffled | uniform)
+      run python "$here/control_labels.py" --labels="$from/labels.jsonl" --kind="$last" \
         --seed="$seed" --out="$to" ;;
-    -truth*)
+    truth*)
       run $LAUNCH "$here/label_weak.py" --model="$models" --data="$data/transfer.jsonl" \
-        --truth="${1#-truth}" --out="$to" ;;
+        --truth="${last#truth}" --out="$to" ;;
     *)
       run python "$here/filter_labels.py" --labels="$from/labels.jsonl" --by="$by" \
-        --keep="${1#-$by}" --model="$models" --train="$data/weak_train.jsonl" --seed="$seed" \
+        --keep="${last#$by}" --model="$models" --train="$data/weak_train.jsonl" --seed="$seed" \
         --out="$to" ;;
   esac
 }
@@ -124,16 +126,18 @@ read_made_labels() {  # what each loss learns beside the supervisor's labels: -s
   for kind in $FILTER; do
     case $kind in
       confidence | random) ;;
+      truth) kind=truth1-random ;;
       unanimity)
         [ ${#supervisors[@]} != 1 ] || refuse "FILTER=unanimity needs several SUPERVISORS" ;;
       trust) [ "${PARTS:-0}" = 1 ] || refuse "FILTER=trust needs several SUPERVISORS and PARTS=1" ;;
-      *) refuse "FILTER=\"$FILTER\": confidence, unanimity, trust or random is needed" ;;
+      *) refuse "FILTER=\"$FILTER\": confidence, unanimity, trust, random, truth are there" ;;
     esac
     kinds+=" -$kind$KEEP"
   done
   made_of_labels=$controls
   for kind in $kinds; do
     made_of_labels+=" $kind"
+    case $kind in -truth1-*) continue ;; esac  # a ceiling has no control
     for control in $controls; do
       made_of_labels+=" $kind$control"
     done

@@ -60,7 +60,7 @@ middle=()
 if wants chain; then
   [ ${#supervisors[@]} = 1 ] || refuse "a chain starts from one supervisor"
   IFS=, read -ra chain <<< "$weak_model"
-  weak_model=${chain[0]} weak=$(basename "${chain[0]}") middle=("${chain[@]:1}")
+  weak_model=${chain[0]} weak=$(name_of "${chain[0]}") middle=("${chain[@]:1}")
   floor=weak_$weak
   [ ${#middle[@]} != 0 ] || refuse "a chain is WEAK,MIDDLE STRONG TASK, with one MIDDLE or more"
 fi
@@ -70,7 +70,7 @@ probe_flags=("${strong_flags[@]}" --linear_probe ${PROBE_FLAGS:---epochs=20 --lr
 chain_flags=("${test_files[@]}" "${both[@]}" ${CHAIN_FLAGS:-$STRONG_FLAGS} "${strong_only[@]}")
 
 for seed in $SEEDS; do
-  out=$results/seed$seed model=$strong_model strong=$(basename "$strong_model")
+  out=$results/seed$seed model=$strong_model strong=$(name_of "$strong_model")
 
   # from here on the strong model is the one tuned on the topic
   if wants generative; then
@@ -109,11 +109,11 @@ for seed in $SEEDS; do
     # each model of a chain is the student of the one before it
     labels=labels_$weak via=
     for next in "${middle[@]}"; do
-      link=$(basename "$next")_$loss${via:+-via-$via}
+      link=$(name_of "$next")_$loss${via:+-via-$via}
       train "$next" "$labels" "$link" "${chain_flags[@]}" --save_model
       run $LAUNCH "$here/label_weak.py" --model="$out/$weak-to-$link/model" \
         --data="$data/transfer.jsonl" --out="$out/labels_$weak-to-$link"
-      labels=labels_$weak-to-$link via=${via:+$via,}$(basename "$next")
+      labels=labels_$weak-to-$link via=${via:+$via,}$(name_of "$next")
     done
     if wants chain; then
       student "$model" "$labels" "${strong}_$loss-via-$via" "${strong_flags[@]}"

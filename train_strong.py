@@ -18,7 +18,7 @@ from w2s import hub, records, second_test, source, stage
 
 
 def main(
-    model,               # hub name or folder of a pretrained model
+    model,               # hub name, name@revision or folder of a pretrained model
     labels,              # soft labels {"id", "text", "probs"}, or ground truth for the ceiling
     test,                # data file it is tested on
     out,                 # folder to write

@@ -14,7 +14,7 @@ from w2s import hub, parts, records, second_test, source, stage
 
 
 def main(
-    model,               # hub name or folder of a pretrained model
+    model,               # hub name, name@revision or folder of a pretrained model
     train,               # data file whose ground truth it learns
     test,                # data file it is tested on
     out,                 # folder to write

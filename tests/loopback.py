@@ -4,6 +4,8 @@ clients ask for.
     with Hub(folder) as hub:    # folder/models/NAMESPACE/NAME/files, folder/datasets/...
         run(..., HF_ENDPOINT=hub.url)
 
+Another revision of it lies in folder/models/NAMESPACE/NAME@REVISION, a / in REVISION being a -.
+
 Of the namespace "ill" the name says what is wrong: ill/reset (connections break), ill/cut (large
 files end early), ill/garbled (they are whole and wrong), ill/401, ill/403, ill/429, ill/503; after
 `hub.well.add("cut")` it is well again.
@@ -19,7 +21,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def commit(revision):
+    return hashlib.sha1(revision.encode()).hexdigest()
 
 
 class Hub:
@@ -50,8 +55,8 @@ def entry(path, repo):
     return {"type": "file", "path": name, "size": path.stat().st_size, "oid": etag(path)}
 
 
-API = re.compile(r"/api/(models|datasets)/([^/]+/[^/]+)(?:/(revision|tree)/[^/]+)?(?:/(.*))?")
-FILE = re.compile(r"/(datasets/)?([^/]+/[^/]+)/resolve/[^/]+/(.+)")
+API = re.compile(r"/api/(models|datasets)/([^/]+/[^/]+)(?:/(revision|tree)/([^/]+))?(?:/(.*))?")
+FILE = re.compile(r"/(datasets/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -73,7 +78,7 @@ class Answers(BaseHTTPRequestHandler):
             again = {"Retry-After": "1"} if self.ill in ("429", "503") else {}
             self.answer(b"", int(self.ill), **again)
         elif api and (self.folder / api[1] / api[2]).is_dir():
-            self.answer_about(*api.groups())
+            self.answer_about(*api.groups(default=""))
         elif file:
             self.answer_file(*file.groups())
         else:
@@ -81,8 +86,19 @@ class Answers(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
-    def answer_about(self, kind, name, what, under):
-        repo = self.folder / kind / name
+    def find(self, kind, name, revision):
+        """A repository's folder at a revision, or at a commit, and that commit."""
+        repo, asked = self.folder / kind / name, unquote(revision or "main")
+        revisions = {commit("main"): repo}
+        for other in repo.parent.glob(f"{repo.name}@*"):
+            revisions[commit(other.name.partition("@")[2])] = other
+        sha = asked if asked in revisions else commit(asked.replace("/", "-"))
+        return revisions.get(sha), sha
+
+    def answer_about(self, kind, name, what, revision, under):
+        repo, sha = self.find(kind, name, revision)
+        if not repo:
+            return self.answer_missing("RevisionNotFound")
         if what == "tree":
             pattern = "**/*" if "recursive=true" in self.path.lower() else "*"
             paths = sorted((repo / unquote(under or "")).glob(pattern))
@@ -90,20 +106,25 @@ class Answers(BaseHTTPRequestHandler):
         else:
             paths = [path for path in sorted(repo.rglob("*")) if path.is_file()]
             files = [{"rfilename": str(path.relative_to(repo))} for path in paths]
-            about = {"id": name, "sha": COMMIT, "siblings": files}
+            about = {"id": name, "sha": sha, "siblings": files}
         self.answer(json.dumps(about).encode())
 
-    def answer_file(self, is_dataset, name, file):
-        repo = self.folder / ("datasets" if is_dataset else "models") / name
-        path = repo / file
-        if path.is_file():
-            headers = {"X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
-            self.answer(path.read_bytes(), ETag=f'"{etag(path)}"', **headers)
+    def answer_file(self, is_dataset, name, revision, file):
+        kind = "datasets" if is_dataset else "models"
+        repo, sha = self.find(kind, name, revision)
+        if repo and (repo / file).is_file():
+            headers = {"X-Repo-Commit": sha, "Accept-Ranges": "bytes"}
+            body = (repo / file).read_bytes()
+            self.answer(body, ETag=f'"{etag(repo / file)}"', **headers)
+        elif not (self.folder / kind / name).is_dir():
+            self.answer_missing("RepoNotFound")
         else:
-            self.answer_missing("EntryNotFound" if repo.is_dir() else "RepoNotFound")
+            self.answer_missing("EntryNotFound" if repo else "RevisionNotFound", sha)
 
-    def answer_missing(self, code):
-        headers = {"X-Error-Code": code, "X-Error-Message": "not here", "X-Repo-Commit": COMMIT}
+    def answer_missing(self, code, sha=""):
+        headers = {"X-Error-Code": code, "X-Error-Message": "not here"}
+        if sha:
+            headers["X-Repo-Commit"] = sha
         self.answer(b"", 404, **headers)
 
     def answer(self, body, status=200, **headers):

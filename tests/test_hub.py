@@ -1,6 +1,7 @@
 """Models and data by their hub names, through the hub's real clients and a stand-in for its
 server."""
 
+import json
 import os
 import shutil
 import socket
@@ -8,8 +9,11 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, command, read, write
-from loopback import Hub
+import torch
+from conftest import ROOT, command, read, recorded, rows, write
+from loopback import Hub, commit
+from safetensors.torch import load_file, save_file
+from test_supervisor_names import flags_of
 
 
 def sciq(n, start):
@@ -144,3 +148,65 @@ def test_faults_of_the_hub_are_one_line_and_a_rerun_goes_on(tiny, tmp_path):
         hub.well.update(faults)
         found = load(hub.url)
         assert [name for name in names if found[name] != "loaded"] == ["ill/404"], found
+
+
+REVISIONS = """
+import os
+import sys
+import transformers  # while it may still go to the hub
+of_hub = {name: os.environ[name] for name in ("HF_ENDPOINT", "HF_HUB_OFFLINE")}
+sys.path[:0] = sys.argv[1:3]
+from conftest import inside
+
+os.environ.update(of_hub)
+for name in sys.argv[4:]:
+    try:
+        inside("train_weak.py", f"--model={name}", f"--train={sys.argv[3]}", "--epochs=0",
+               f"--test={sys.argv[3]}", f"--out={name.replace('/', '-')}")
+    except AssertionError as error:
+        print(*str(error).splitlines()[:1])
+"""
+
+
+def test_revisions_of_a_model_are_loaded_and_recorded(tiny, tmp_path):
+    models = tmp_path / "hub" / "models" / "ns"
+    weights = {}
+    for revision in ("", "@step1", "@refs-pr-1"):
+        shutil.copytree(tiny["llama"], models / f"m{revision}")
+        tensors = load_file(models / f"m{revision}" / "model.safetensors")
+        tensors["model.norm.weight"] += len(revision)
+        save_file(tensors, models / f"m{revision}" / "model.safetensors", {"format": "pt"})
+        weights[revision.replace("-", "/")] = tensors["model.norm.weight"]
+
+    data = write(tmp_path / "d.jsonl", [{"id": str(i), **row} for i, row in enumerate(rows(20))])
+    names = [f"ns/m{revision}" for revision in weights]
+    argv = [sys.executable, "-c", REVISIONS, ROOT, ROOT / "tests", data, *names, "ns/m@", "ns/m@no"]
+    with Hub(tmp_path / "hub") as hub:
+        environment = {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "", "OMP_NUM_THREADS": "1",
+                       "HF_HOME": str(tmp_path / "cache")}
+        done = subprocess.run(argv, capture_output=True, text=True, cwd=tmp_path,
+                              env=os.environ | environment)
+    assert done.returncode == 0, done.stderr
+    for revision, norm in weights.items():
+        folder = tmp_path / f"ns/m{revision}".replace("/", "-")
+        saved = load_file(folder / "model" / "model.safetensors")
+        assert torch.equal(saved["model.norm.weight"], norm)
+        found = json.loads((folder / "run.json").read_text())
+        assert found["args"]["model"] == f"ns/m{revision}"
+        sha = commit(revision[1:].replace("/", "-") or "main")
+        assert found["versions"][f"ns/m{revision}"] == sha
+
+    without, unknown = done.stdout.splitlines()
+    assert "cannot load ns/m@: after the @ a branch, a tag or a commit is needed" in without
+    assert "cannot load ns/m@no: " in unknown and "no is not a valid git identifier" in unknown
+
+
+def test_results_of_a_revision_have_a_readable_name(tmp_path):
+    words = "ns/m@refs/pr/1+ns/m@step1", "b@v2", "task"
+    commands = recorded(tmp_path, ROOT / "run_all.sh", *words, LOSSES="xent")
+    names = [flags["out"] for flags in flags_of(commands, "train_weak.py")]
+    seed = "results/task/seed0"
+    assert names == [f"{seed}/weak_m@refs-pr-1", f"{seed}/weak_m@step1"]
+    student = flags_of(commands, "train_strong.py")[-1]
+    assert student["out"] == f"{seed}/m@refs-pr-1+m@step1-to-b@v2_xent"
+    assert student["model"] == "b@v2"

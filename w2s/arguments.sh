@@ -8,6 +8,16 @@ refuse() {  # MESSAGE
   exit 1
 }
 
+name_of() {  # MODEL: what its results are called; of a/b@refs/pr/1 b@refs-pr-1
+  local name=${1%%@*}
+  local revision=${1#"$name"}
+  if [ -d "$1" ]; then
+    basename "$1"
+  else
+    echo "$(basename "$name")${revision//\//-}"
+  fi
+}
+
 run() {  # COMMAND: says which stage comes and where it writes, then runs it
   local word last=${*: -1}
   for word in "$@"; do
@@ -46,7 +56,7 @@ check_names() {  # MODEL, or several: students take their names from it
     fi
   fi
   for name in "${names[@]}"; do
-    case $(basename "$name")- in
+    case $(name_of "$name")- in
       *-via-* | *-own- | *-shuffled- | *-uniform- | *-truth[01]* | *-confidence[01]* | \
       *-unanimity[01]* | *-trust[01]* | *-random[01]*)
         refuse "$name: students take names that end so; a link to its folder can have another" ;;
@@ -75,13 +85,13 @@ read_supervisors() {  # from weak_model: who labels, and what they are called to
   weak=
   if [ "$count" = 1 ]; then
     for model in "${weak_models[@]}"; do
-      supervisors+=("$(basename "$model")") weak_seeds+=(0) weak_parts+=("")
-      weak+=${weak:++}$(basename "$model")
+      supervisors+=("$(name_of "$model")") weak_seeds+=(0) weak_parts+=("")
+      weak+=${weak:++}$(name_of "$model")
     done
   elif [ ${#weak_models[@]} != 1 ]; then
     refuse "SUPERVISORS=$count is of one model; $weak_model are several already"
   else
-    weak=$(basename "$weak_model")
+    weak=$(name_of "$weak_model")
     for ((i = 1; i <= count; i++)); do
       weak_models[i - 1]=$weak_model weak_seeds+=("$i")
       if [ $part_word ]; then
@@ -206,7 +216,7 @@ flags are written --flag=value"
 
   # what results are called
   weak_model=${names[0]} strong_model=${names[1]} task=${names[2]}
-  strong=$(basename "$strong_model") name=$(basename "$task")
+  strong=$(name_of "$strong_model") name=$(basename "$task")
   for ending in jsonl csv tsv parquet; do
     name=${name%.$ending}
   done

@@ -25,6 +25,20 @@ TEXTS = (
 )
 
 
+GPT2 = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")
+SHORT_NAMES = {name: f"openai-community/{name}" for name in GPT2}
+
+
+def name_and_revision(model):
+    """"gpt2@COMMIT" -> ("openai-community/gpt2", "COMMIT"); without one, as of a folder, "main"."""
+    if os.path.isdir(model):
+        return model, "main"
+    name, at, revision = model.partition("@")
+    if at and not revision:
+        raise ValueError("after the @ a branch, a tag or a commit is needed")
+    return SHORT_NAMES.get(name, name), revision or "main"
+
+
 def without_noise(config):
     """Sets dropout and a router's jitter to 0, in configurations inside the configuration too.
 
@@ -53,7 +67,8 @@ def without_sparse_attention(config, max_tokens):
         config.attention_type = "original_full"
 
 
-def from_checkpoint(kind, name, config=None, new_head=False, dtype=torch.float32):
+def from_checkpoint(kind, name, config=None, new_head=False, dtype=torch.float32,
+                    revision="main"):
     """A model of an Auto class, each of its weights from the checkpoint: but a new head's.
 
     Raises ValueError, which names the tensors. What is not in the checkpoint stands in `untrained`.
@@ -62,8 +77,8 @@ def from_checkpoint(kind, name, config=None, new_head=False, dtype=torch.float32
         raise ValueError("it holds an adapter that is not merged (adapter_config.json): "
                          "merge it into the model, and save that")
     model, found = kind.from_pretrained(
-        name, config=config, dtype=dtype, use_safetensors=True, trust_remote_code=False,
-        ignore_mismatched_sizes=True, output_loading_info=True)
+        name, config=config, revision=revision, dtype=dtype, use_safetensors=True,
+        trust_remote_code=False, ignore_mismatched_sizes=True, output_loading_info=True)
     unused = found["unexpected_keys"]
     lost = found["missing_keys"] | {key for key, *_ in found["mismatched_keys"]}
     new = of_head(model, lost) if new_head else set()

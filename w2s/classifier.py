@@ -11,7 +11,6 @@ share the work, and each returns the whole result. Builds on the four files that
 """
 
 import math
-import os
 import sys
 
 import torch
@@ -20,7 +19,8 @@ import transformers
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from w2s.checkpoint import check_texts_are_independent, check_vocabulary, from_checkpoint
-from w2s.checkpoint import limit_length, shard, without_noise, without_sparse_attention
+from w2s.checkpoint import limit_length, name_and_revision, shard, without_noise
+from w2s.checkpoint import without_sparse_attention
 from w2s.forward import encode, forward, padded, pooled, probabilities, size
 from w2s.head import first_tokens, forget_names, has_head, head_of, is_causal, make_identity
 from w2s.training import DEVICE, RANK, WORLD, full_state, halve_on_oom, is_sharded
@@ -29,15 +29,12 @@ from w2s.training import my_microbatches, progress, train
 transformers.logging.set_verbosity_error()  # no news of a new head on every load; errors still show
 transformers.logging.disable_progress_bar()
 
-GPT2 = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")
-SHORT_NAMES = {name: f"openai-community/{name}" for name in GPT2}
-
 
 def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=False, choices=False,
          probe=False):
     """A classifier of two classes and its tokenizer, in float32, dropout off.
 
-    model        hub name or folder
+    model        hub name, name@revision (a branch, a tag or a commit), or folder
     label_words  what the classes are called, as the text would go on: [" negative", " positive"]
     head         "words": a causal model's head starts from the output embeddings of the label words
                  (other models, and tasks without label words, get a random head);
@@ -61,7 +58,7 @@ def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=Fal
 
     # What it is, before its weights are read.
     torch.manual_seed(seed)
-    name, config, tokenizer = begin(model)
+    name, revision, config, tokenizer = begin(model)
     outputs = 1 if choices else 2
     if head == "keep" and not (has_head(config) and config.num_labels == outputs):
         wanted = "for choices" if choices else "of two classes"
@@ -73,13 +70,14 @@ def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=Fal
     without_sparse_attention(config, max_tokens)
 
     # Its weights, and a new head.
-    model = from_checkpoint(AutoModelForSequenceClassification, name, config, head != "keep")
+    model = from_checkpoint(
+        AutoModelForSequenceClassification, name, config, head != "keep", revision=revision)
     check_vocabulary(model, tokenizer)
     limit_length(tokenizer, model, max_tokens)
     model.head_is_random = False
     if head != "keep":
         words = [] if head == "random" else label_words
-        set_head(model, tokenizer, name, words, seed, insist=head == "words")
+        set_head(model, tokenizer, name, revision, words, seed, insist=head == "words")
     if probe:
         make_identity(model)
 
@@ -95,11 +93,11 @@ def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=Fal
 
 def load_language_model(model):
     """A causal language model and its tokenizer, in float32, dropout off, to be tuned on texts."""
-    name, config, tokenizer = begin(model)
+    name, revision, config, tokenizer = begin(model)
     if not (config.architectures or [""])[0].endswith(("ForCausalLM", "LMHeadModel")):
         raise ValueError("it is no causal language model, "
                          "so it cannot be tuned to go on with a text")
-    model = from_checkpoint(AutoModelForCausalLM, name, config).to(DEVICE)
+    model = from_checkpoint(AutoModelForCausalLM, name, config, revision=revision).to(DEVICE)
     check_vocabulary(model, tokenizer)
     limit_length(tokenizer, model)
 
@@ -113,23 +111,26 @@ def load_language_model(model):
 
 
 def begin(model):
-    """A model's name for transformers, its configuration without noise, and its tokenizer."""
-    name = model if os.path.isdir(model) else SHORT_NAMES.get(model, model)
-    config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
+    """A model's name and revision for transformers, its configuration without noise, and its
+    tokenizer."""
+    name, revision = name_and_revision(model)
+    config = transformers.AutoConfig.from_pretrained(
+        name, revision=revision, trust_remote_code=False)
     without_noise(config)
     tokenizer = transformers.AutoTokenizer.from_pretrained(
-        name, truncation_side="left", padding_side="right", trust_remote_code=False)
+        name, revision=revision, truncation_side="left", padding_side="right",
+        trust_remote_code=False)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.pad_token is None or not tokenizer("It is").input_ids:
         raise ValueError("its tokenizer is missing, or has no token to pad with "
                          "(pad_token or eos_token)")
     config.pad_token_id = tokenizer.pad_token_id
-    return name, config, tokenizer
+    return name, revision, config, tokenizer
 
 
 @torch.no_grad()
-def set_head(model, tokenizer, name, label_words, seed, insist=False):
+def set_head(model, tokenizer, name, revision, label_words, seed, insist=False):
     """Starts the head of a causal model from its label words' output embeddings, any other one from
     N(0, 0.02); so too where the words begin with the same token, but if one insists on them."""
     ids = []
@@ -146,7 +147,8 @@ def set_head(model, tokenizer, name, label_words, seed, insist=False):
     if ids:
         if has_head(model.config) and not model.config.tie_word_embeddings:
             raise ValueError(f"{name} is a classifier without output embeddings; use --head=random")
-        language_model = from_checkpoint(AutoModelForCausalLM, name, dtype="auto")
+        language_model = from_checkpoint(
+            AutoModelForCausalLM, name, dtype="auto", revision=revision)
         words = language_model.get_output_embeddings().weight[ids]  # (2, H)
         model.score.weight.copy_(words if model.config.num_labels == 2 else words[1:] - words[:1])
     else:

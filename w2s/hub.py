@@ -79,9 +79,9 @@ def _forget(name):
     whether there was one."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    from w2s import classifier
+    from w2s.checkpoint import name_and_revision
 
-    name = classifier.SHORT_NAMES.get(name, name)
+    name, _ = name_and_revision(name)
     folder = Path(HF_HUB_CACHE, f"models--{name.replace('/', '--')}")
     there = folder.exists()
     shutil.rmtree(folder, ignore_errors=True)  # other processes may do so too

@@ -10,7 +10,6 @@ Imports nothing slow, so that a stage that is up to date says so without loading
 import contextlib
 import functools
 import hashlib
-import importlib.metadata
 import json
 import os
 import platform
@@ -19,7 +18,7 @@ import shutil
 import time
 from pathlib import Path
 
-from w2s import lock, source
+from w2s import lock, source, versions
 from w2s.flags import cli  # stages call these as stage.cli, stage.refuse, stage.warn
 from w2s.records import FIRST, refuse, warn, write_jsonl
 
@@ -97,10 +96,7 @@ def start(args, inputs, code, loss=None):
         print(f"up to date: {folder}")
         return None
 
-    run["versions"] = {"python": platform.python_version()}
-    for package in importlib.metadata.distributions():
-        if package.name in ("torch", "transformers", "datasets", "numpy"):
-            run["versions"][package.name] = package.version
+    run["versions"] = versions.of_libraries()
     run["machine"], run["started"] = platform.platform(), time.time()
     run["processes"] = int(os.environ.get("WORLD_SIZE", 1))
     return run
@@ -164,6 +160,7 @@ def finish(run, metrics, outputs):
         if fingerprint(given["path"], given)["sha256"] != given["sha256"]:
             refuse(f"{given['path']} was changed while this run worked on it; run it again")
 
+    run["versions"] |= versions.of_models(run["args"])
     run["metrics"] = metrics
     run["seconds"] = round(time.time() - run.pop("started"), 1)
     run["outputs"] = {name: bytes_of(folder / f"partial.{name}") for name in outputs}

@@ -15,7 +15,7 @@ file: predictions2.jsonl.
 With --truth=0.1 a tenth of the texts, drawn by a hash of the id, so the same for all supervisors
 and seeds, has its true label, [1.0, 0.0] or [0.0, 1.0], in place of the soft one.
 
-One model is in memory at a time, and a thousand texts; of each text two numbers a supervisor stay.
+One model is in memory at a time, and a thousand texts.
 """
 
 import hashlib
@@ -26,25 +26,25 @@ from w2s import records, second_test, source, stage, supervisors
 
 
 def main(
-    model,          # the weak supervisor: the model/ folder that train_weak.py wrote; or several,
-                    # separated by commas
-    data,           # texts to label
-    out,            # folder to write
-    batch_size=32,  # examples at a time
-    test="",        # data file on which they are tested together
-    test2="",       # a second one, of another distribution
-    truth=0.0,      # share of the texts that get their true label; the data must hold it
+    model,            # the weak supervisor: the model/ folder that train_weak.py wrote; or several,
+                      # separated by commas
+    data,             # texts to label
+    out,              # folder to write
+    batch_size=32,    # examples at a time
+    test="",          # data file on which they are tested together
+    test2="",         # a second one, of another distribution
+    truth=0.0,        # share of the texts that get their true label; the data must hold it
+    dtype="float32",  # precision of the weights; bf16: half the memory
 ):
     beside = Path(data).parent / "task.json"
     task = str(beside) if beside.is_file() else ""
     models = supervisors.paths(model)
     arguments = {"data": data, "out": out, "batch_size": batch_size, "test": test,
-                 "test2": test2, "task": task, "truth": truth}
+                 "test2": test2, "task": task, "truth": truth, "dtype": dtype}
     named = supervisors.as_inputs(models)
     arguments |= {"supervisors": len(models), **named}
-    inputs = [*named, "data", "test", "test2", "task"]
     code = [__file__, "w2s/supervisors.py", "w2s/second_test.py", *source.MODEL]
-    run = stage.start(arguments, inputs, code)
+    run = stage.start(arguments, [*named, "data", "test", "test2", "task"], code)
     if not run:
         return
 
@@ -66,7 +66,7 @@ def main(
     # What each supervisor says of each file, (N, 2).
     said, said_of_tests = [], {path: [] for path in tests}
     for name in models:
-        predict = supervisors.load(name, choices, label_words, batch_size)
+        predict = supervisors.load(name, choices, label_words, batch_size, dtype)
         said.append(predict(data, count))
         for path in tests:
             said_of_tests[path].append(predict(path, len(tests[path])))
@@ -80,8 +80,8 @@ def main(
         rows = records.lines(data, *needed)
         for start in range(0, count, 1024):
             chunk = list(itertools.islice(rows, 1024))
-            here = slice(start, start + len(chunk))
-            labelled = records.with_probs(chunk, probs[here], "id", "text", "choices", "group")
+            here = probs[start:start + len(chunk)]
+            labelled = records.with_probs(chunk, here, "id", "text", "choices", "group")
             for place, (given, row) in enumerate(zip(chunk, labelled), start):
                 if is_drawn(row["id"], truth):
                     row["probs"] = [1.0 - given["label"], float(given["label"])]

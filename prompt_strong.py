@@ -19,7 +19,7 @@ from w2s import hub, records, source, stage
 
 
 def main(
-    model,           # hub name or folder of a causal language model, as it was pretrained
+    model,           # hub name, name@revision or folder of a causal language model, pretrained
     labels,          # shots and unlabelled texts: the supervisor's soft labels, or ground truth
     test,            # data file it is tested on
     task,            # task.json beside the data: names the label words
@@ -30,6 +30,7 @@ def main(
     max_tokens=512,  # longer texts lose their beginning, those of the shots too
     seed=0,          # of the choice of shots
     batch_size=32,   # texts at a time
+    dtype="float32", # precision of the weights; bf16: half the memory
     fsdp=False,      # spread a model that does not fit on one GPU over the processes of torchrun
 ):
     arguments = locals()
@@ -63,7 +64,7 @@ def main(
     from w2s import classifier, prompt
 
     with hub.fetching(model):
-        net, tokenizer = classifier.load(model, label_words, head="words", fsdp=fsdp)
+        net, tokenizer = classifier.load(model, label_words, "words", fsdp=fsdp, dtype=dtype)
     prompt.check_can_be_asked(model, net, tokenizer)
 
     # Make the context of the shots, so short that a text has room after it.

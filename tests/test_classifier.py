@@ -192,3 +192,19 @@ def test_the_score_of_a_choice_starts_as_the_second_label_word_against_the_first
     model, tokenizer = classifier.load(tiny["llama"], WORDS, choices=True)
     words, _ = classifier.load(tiny["llama"], WORDS)
     assert torch.equal(model.score.weight[0], words.score.weight[1] - words.score.weight[0])
+
+
+def test_bf16_halves_the_weights_and_hardly_moves_the_predictions(tiny):
+    for kind in ("llama", "bert"):
+        plain, tokenizer = classifier.load(tiny[kind], [" fine", " dull"])
+        half, _ = classifier.load(tiny[kind], [" fine", " dull"], dtype="bf16")
+        wide, narrow = (sum(weight.nbytes for weight in model.parameters())
+                        for model in (plain, half))
+        assert narrow < 0.55 * wide and half.dtype == torch.bfloat16
+        full, rounded = (classifier.predict(model, tokenizer, TEXTS) for model in (plain, half))
+        assert 0 < (full - rounded).abs().max() < 0.01
+
+
+def test_weights_are_float32_or_bf16(tiny):
+    with pytest.raises(ValueError, match="--dtype=fp16: float32 or bf16 is needed"):
+        classifier.load(tiny["bert"], dtype="fp16")

@@ -275,3 +275,9 @@ def test_trust_is_refused_where_no_one_could_judge_a_supervisor(line, tiny, tmp_
         error = inside("filter_labels.py", f"--labels={labels}", "--by=trust", f"--model={name}",
                        f"--train={train}", f"--out={tmp_path}/out", ok=False)[2]
         assert message in error and error.count("\n") == 1
+
+
+def test_labels_of_bf16_weights_are_nearly_the_same(line, tmp_path):
+    pairs = zip(label(line, tmp_path / "full"), label(line, tmp_path / "half", "--dtype=bf16"))
+    moved = [abs(full["probs"][1] - half["probs"][1]) for full, half in pairs]
+    assert 0 < max(moved) < 0.02

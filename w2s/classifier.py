@@ -29,10 +29,12 @@ from w2s.training import my_microbatches, progress, train
 transformers.logging.set_verbosity_error()  # no news of a new head on every load; errors still show
 transformers.logging.disable_progress_bar()
 
+DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
+
 
 def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=False, choices=False,
-         probe=False):
-    """A classifier of two classes and its tokenizer, in float32, dropout off.
+         probe=False, dtype="float32"):
+    """A classifier of two classes and its tokenizer, dropout off.
 
     model        hub name, name@revision (a branch, a tag or a commit), or folder
     label_words  what the classes are called, as the text would go on: [" negative", " positive"]
@@ -46,12 +48,15 @@ def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=Fal
     choices      of which of two texts is right: its head gives one score of each, not two logits
     probe        other new layers, as RoBERTa's dense one, become the identity: the head reads what
                  was pretrained
+    dtype        "float32"; "bf16": half the memory, to predict alone; the head stays float32
 
     Raises OSError or ValueError where the model cannot be had, where weights other than a new
     head's are not in its checkpoint, or where it cannot classify each text by itself.
     """
     if head not in ("auto", "words", "random", "keep"):
         raise ValueError(f"there is no head {head!r}: auto, words, random or keep")
+    if dtype not in DTYPES:
+        raise ValueError(f"--dtype={dtype}: {' or '.join(DTYPES)} is needed")
     if fsdp and WORLD == 1:
         raise ValueError("--fsdp spreads a model over several processes: "
                          "start it by torchrun --nproc-per-node N")
@@ -71,7 +76,8 @@ def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=Fal
 
     # Its weights, and a new head.
     model = from_checkpoint(
-        AutoModelForSequenceClassification, name, config, head != "keep", revision=revision)
+        AutoModelForSequenceClassification, name, config, head != "keep", DTYPES[dtype], revision)
+    head_of(model).float().register_forward_pre_hook(in_float32)
     check_vocabulary(model, tokenizer)
     limit_length(tokenizer, model, max_tokens)
     model.head_is_random = False
@@ -89,6 +95,11 @@ def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=Fal
 
     check_texts_are_independent(model, tokenizer, compute)
     return model, tokenizer
+
+
+def in_float32(head, inputs):
+    """Gives the head float32, of a model in bf16 too."""
+    return tuple(given.float() for given in inputs)
 
 
 def load_language_model(model):

@@ -65,7 +65,7 @@ def shared(model, tokenizer, texts):
     # Some models have no such cache, or one that cannot be repeated for a batch (linear attention).
     try:
         with torch.no_grad(), checkpoint.exact():
-            same = checkpoint.close(go_on(read(), ids[:2]), plain(model, ids[:2], pad))
+            same = checkpoint.close(model, go_on(read(), ids[:2]), plain(model, ids[:2], pad))
     except torch.OutOfMemoryError:
         raise
     except Exception:  # each family has its own

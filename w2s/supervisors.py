@@ -29,7 +29,7 @@ def as_inputs(models):
     return {f"model{number}": model for number, model in enumerate(models, 1)}
 
 
-def load(model, choices, label_words, batch_size):
+def load(model, choices, label_words, batch_size, dtype):
     """A function that gives a supervisor's class probabilities of a file of N rows, (N, 2)."""
     hub.go_offline_if_unreachable(model)
     import torch
@@ -37,7 +37,7 @@ def load(model, choices, label_words, batch_size):
     from w2s import classifier
 
     with hub.fetching(model):
-        net, tokenizer = classifier.load(model, head="keep", choices=choices)
+        net, tokenizer = classifier.load(model, head="keep", choices=choices, dtype=dtype)
     turned = not choices and the_other_way_round(model, net.config.id2label, label_words)
 
     def predict(path, count):

@@ -206,7 +206,7 @@ def check_texts_are_independent(model, tokenizer, compute):
     with_end = ids[0] + [tokenizer.pad_token_id]
     devices = [DEVICE] if DEVICE.type == "cuda" else []
     try:
-        with exact(), torch.random.fork_rng(devices):
+        with exact(), wide(model), torch.random.fork_rng(devices):
             alone, together = one_by_one(compute, ids), compute(ids)
             if not close(together, alone):
                 model.reads_padding = True
@@ -261,6 +261,31 @@ def exact():
         torch.set_float32_matmul_precision(before[1])
 
 
+@contextlib.contextmanager
+def wide(model):
+    """A layer that is kept in bf16, as --lora does, is float32 inside while it computes."""
+    def widen(layer, inputs):
+        layer.kept = [weight.data for weight in layer.parameters(recurse=False)]
+        for weight in layer.parameters(recurse=False):
+            weight.data = weight.data.float()
+
+    def narrow(layer, inputs, output):
+        for weight, kept in zip(layer.parameters(recurse=False), layer.kept):
+            weight.data = kept
+        del layer.kept
+
+    hooks = []
+    for layer in model.modules():
+        if torch.bfloat16 in [weight.dtype for weight in layer.parameters(recurse=False)]:
+            hooks.append(layer.register_forward_pre_hook(widen))
+            hooks.append(layer.register_forward_hook(narrow, prepend=True))
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
 def autocast():
-    """bf16 where the processor has it, over float32 weights."""
+    """bf16 where the processor has it, over float32 weights (of --lora's frozen layers bf16)."""
     return torch.autocast(DEVICE.type, dtype=torch.bfloat16, enabled=BF16)

@@ -34,7 +34,7 @@ SHORT_NAMES = {name: f"openai-community/{name}" for name in GPT2}
 
 
 def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=False, choices=False,
-         probe=False):
+         probe=False, lora=0):
     """A classifier of two classes and its tokenizer, in float32, dropout off.
 
     model        hub name or folder
@@ -49,6 +49,7 @@ def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=Fal
     choices      of which of two texts is right: its head gives one score of each, not two logits
     probe        other new layers, as RoBERTa's dense one, become the identity: the head reads what
                  was pretrained
+    lora         rank of adapters, which are then trained in place of the pretrained weights
 
     Raises OSError or ValueError where the model cannot be had, where weights other than a new
     head's are not in its checkpoint, or where it cannot classify each text by itself.
@@ -82,6 +83,9 @@ def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=Fal
         set_head(model, tokenizer, name, words, seed, insist=head == "words")
     if probe:
         make_identity(model)
+    if lora:
+        from w2s.lora import add_adapters
+        add_adapters(model, lora, seed)
 
     # To where it works, where it must prove itself.
     model = shard(model) if fsdp else model.to(DEVICE)
@@ -158,14 +162,18 @@ def set_head(model, tokenizer, name, label_words, seed, insist=False):
 
 
 def parameters(model, tokenizer):
-    """How many weights the model has."""
-    return sum(weight.numel() for weight in model.parameters())
+    """How many weights the model has, without adapters."""
+    weights = model.named_parameters()
+    return sum(weight.numel() for name, weight in weights if ".lora_" not in name)
 
 
 def save(model, tokenizer, folder):
-    """Writes an ordinary Hugging Face folder: safetensors and tokenizer, no pickle."""
-    weights = full_state(model)[0] if is_sharded(model) else None
+    """Writes an ordinary Hugging Face folder: safetensors and tokenizer, no pickle, no adapters."""
+    weights = full_state(model, whole=True)[0] if is_sharded(model) else model.state_dict()
     if RANK == 0:
+        if hasattr(model, "peft_config"):
+            from w2s.lora import merged
+            weights = merged(model, weights)
         model.save_pretrained(folder, state_dict=weights)
         tokenizer.save_pretrained(folder)
 

@@ -35,7 +35,7 @@ WRITTEN = ("model", "predictions.jsonl", "predictions2.jsonl", "labels.jsonl", "
 
 # the least that an argument may be
 LEAST = {"max_train": 2, "max_test": 2, "block": 2, "batch_size": 1, "max_tokens": 1,
-         **dict.fromkeys(["shots", "calibrate", "epochs", "examples", "evals", "microbatch",
+         **dict.fromkeys(["shots", "calibrate", "epochs", "examples", "evals", "lora", "microbatch",
                           "save_minutes"], 0)}
 
 
@@ -99,7 +99,7 @@ def start(args, inputs, code, loss=None):
 
     run["versions"] = {"python": platform.python_version()}
     for package in importlib.metadata.distributions():
-        if package.name in ("torch", "transformers", "datasets", "numpy"):
+        if package.name in ("torch", "transformers", "datasets", "numpy", "peft"):
             run["versions"][package.name] = package.version
     run["machine"], run["started"] = platform.platform(), time.time()
     run["processes"] = int(os.environ.get("WORLD_SIZE", 1))

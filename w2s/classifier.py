@@ -43,7 +43,7 @@ def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=Fal
                  (other models, and tasks without label words, get a random head);
                  "auto": likewise, but random too where the words begin with the same token;
                  "random": small random weights; "keep": as it was saved
-    seed         of a random head
+    seed         of a random head, and of adapters
     max_tokens   longer texts lose their beginning; the place of the label word stays
     fsdp         spread over the processes of torchrun, for a model that does not fit on one GPU
     choices      of which of two texts is right: its head gives one score of each, not two logits
@@ -85,7 +85,7 @@ def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=Fal
         make_identity(model)
     if lora:
         from w2s.lora import add_adapters
-        add_adapters(model, lora, seed)
+        add_adapters(model, lora)
 
     # To where it works, where it must prove itself.
     model = shard(model) if fsdp else model.to(DEVICE)

@@ -1,14 +1,14 @@
 """Low-rank adapters (LoRA): beside each linear layer of a frozen pretrained model two thin matrices
 are trained.
 
-    add_adapters(model, rank=16, seed=0)           # W x becomes W x + 32/rank B A x; B is 0 as yet
+    add_adapters(model, rank=16)                   # W x becomes W x + 32/rank B A x; B is 0 as yet
     weights = merged(model, model.state_dict())    # W + 32/rank B A: a model without adapters
 
 Hu et al. 2021, arXiv 2106.09685, by the peft library. The head is trained as a whole, with other
 layers that are new or stand above the pretrained model.
 
 Memory: 2 bytes for each weight of a frozen linear layer where the processor has fast bf16, else 4;
-4 for other frozen ones (embeddings, norms); 16 for each that is trained.
+4 for other frozen ones (embeddings, norms); 16 for each that is trained. The flag alone decides.
 """
 
 import peft
@@ -22,17 +22,16 @@ from w2s.training import BF16
 ALPHA = 32
 
 
-def add_adapters(model, rank, seed):
+def add_adapters(model, rank):
     """Freezes a classifier's pretrained model in place, and puts adapters into its linear layers.
 
-    As B starts at 0 the logits stay what they were; A is drawn from the seed. There is no dropout.
+    As B starts at 0 the logits stay what they were; A is random, by torch's seed. Without dropout.
     Adapters and head are float32. Raises ValueError for a model that peft cannot adapt as a whole.
     """
     names = linear_layers(model)
     transposed = any(isinstance(model.get_submodule(name), Conv1D) for name in names)  # GPT-2's
     config = peft.LoraConfig(r=rank, lora_alpha=ALPHA, lora_dropout=0.0, target_modules=names,
                              fan_in_fan_out=transposed)
-    torch.manual_seed(seed)
     peft.inject_adapter_in_model(config, model)
     strange = {name for name, _ in adapted_layers(model)} ^ set(names)
     if strange:

@@ -25,7 +25,7 @@ FAMILIES = ("gpt2", "llama", "bert", "roberta", "t5")
 
 @pytest.fixture(scope="module")
 def folders(tiny, tmp_path_factory):
-    """{family: model folder}: RoBERTa's head has a new layer of its own, T5's embeddings are tied."""
+    """{family: model folder}. RoBERTa's head has another new layer; T5's embeddings are tied."""
     folder = tmp_path_factory.mktemp("families")
     roberta = transformers.RobertaConfig(**SMALL)
     t5 = transformers.T5Config(d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4)
@@ -231,7 +231,7 @@ def test_a_model_that_cannot_be_adapted_as_a_whole_is_refused(tiny, tmp_path):
         **SMALL, num_key_value_heads=2, num_local_experts=2, num_experts_per_tok=1)
     mixture = make(tmp_path / "mixture", tiny["llama"], experts, transformers.AutoModelForCausalLM)
     quantized = make(tmp_path / "ibert", tiny["bert"], transformers.IBertConfig(**SMALL))
-    with pytest.raises(ValueError, match="experts .model.layers.0.mlp.experts. are no linear layer"):
+    with pytest.raises(ValueError, match="experts .model.layers.0.mlp.experts. are no linear"):
         classifier.load(mixture, WORDS, lora=4)
     with pytest.raises(ValueError, match="it has no linear layers that peft can adapt"):
         classifier.load(quantized, WORDS, lora=4)

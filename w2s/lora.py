@@ -66,7 +66,7 @@ def linear_layers(model):
 
 
 def is_new(model, name):
-    """Whether a weight belongs to the head, or to what else is new or above the pretrained model."""
+    """Whether a weight belongs to the head, or to what else is new or above the pretrained one."""
     return name in model.untrained or is_outside(model, name)
 
 

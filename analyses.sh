@@ -66,7 +66,7 @@ if wants chain; then
 fi
 
 # of a flag that is there twice the last one counts
-probe_flags=("${strong_flags[@]}" --linear_probe ${PROBE_FLAGS:---epochs=20 --lr=1e-3})
+probe_flags=("${strong_flags[@]}" --linear_probe --lora=0 ${PROBE_FLAGS:---epochs=20 --lr=1e-3})
 chain_flags=("${test_files[@]}" "${both[@]}" ${CHAIN_FLAGS:-$STRONG_FLAGS} "${strong_only[@]}")
 
 for seed in $SEEDS; do

@@ -47,7 +47,7 @@ def main(
     hub.go_offline_if_unreachable(model)
     import torch
 
-    from w2s import checkpoint, classifier, training
+    from w2s import classifier, precision, training
 
     with hub.fetching(model):
         net, tokenizer = classifier.load_language_model(model)
@@ -66,7 +66,7 @@ def main(
         """The summed loss of each block, in the first of two columns -> (B, 2)"""
         inputs = tokens[batch].to(training.DEVICE)
         wanted = targets[batch, 1:].to(training.DEVICE)
-        with checkpoint.autocast():
+        with precision.autocast():
             logits = net(input_ids=inputs, use_cache=False).logits  # (B, block, V)
         logits = logits[:, :-1].float().transpose(1, 2)  # (B, V, block-1)
         loss = torch.nn.functional.cross_entropy(logits, wanted, reduction="none").sum(1)  # (B,)

@@ -32,6 +32,7 @@ def main(
     max_tokens=512,      # longer texts lose their beginning
     seed=0,              # of the order of the examples, and of a random head
     linear_probe=False,  # train the head alone, on features that are computed once
+    lora=0,              # rank of adapters, trained over frozen weights (bf16 where fast); 0: none
     evals=0,             # evaluate so often during training, and hold a tenth of the labels out
     weak="",             # the supervisor's predictions on the test file: the curve tells agreement
     keep="last",         # the model of the last step; best: of the lowest loss on held-out labels
@@ -44,7 +45,7 @@ def main(
     save_minutes=10.0,   # save the state of training so often; a rerun goes on from it
 ):
     arguments = locals()
-    code = source.model_code(__file__, linear_probe)
+    code = source.model_code(__file__, linear_probe, lora)
     run = stage.start(arguments, ["model", "labels", "test", "test2", "task", "weak"], code, loss)
     if not run:
         return
@@ -75,7 +76,7 @@ def main(
         from w2s import classifier as learner
     with hub.fetching(model):
         net, tokenizer = learner.load(model, label_words, head, seed, max_tokens, fsdp,
-                                      choices=isinstance(texts[0], list))
+                                      choices=isinstance(texts[0], list), lora=lora)
 
     # Train it.
     targets = torch.tensor(records.soft_labels(train_rows)).float()  # (N, 2)
@@ -102,9 +103,8 @@ def main(
 
     # Write what it makes of the test file, and how it came to it.
     step = training.best_step(curve) if keep == "best" else len(curve)
-    predictions = evaluated.get(step)
-    if not predictions:
-        predictions = records.with_probs(test_rows, predict(test_texts, "predict"), "id", "label")
+    predictions = evaluated.get(step) or records.with_probs(
+        test_rows, predict(test_texts, "predict"), "id", "label")
     metrics = {**records.accuracy(predictions), "step": step}
     metrics["parameters"] = learner.parameters(net, tokenizer)
     outputs = {"predictions.jsonl": predictions, "curve.jsonl": curve}

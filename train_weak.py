@@ -30,6 +30,7 @@ def main(
     part="",             # 1/3: on the first of three parts without a common line, of as many lines
                          # of each class; for several supervisors that label together
     linear_probe=False,  # train the head alone, on features that are computed once
+    lora=0,              # rank of adapters, trained over frozen weights (bf16 where fast); 0: none
     test2="",            # a second data file to predict, of another distribution
     # memory and speed; the result is the same
     microbatch=0,        # examples that a process computes at a time, 0: its share of the batch
@@ -38,7 +39,7 @@ def main(
     save_minutes=10.0,   # save the state of training so often; a rerun goes on from it
 ):
     arguments = locals()
-    code = source.model_code(__file__, linear_probe)
+    code = source.model_code(__file__, linear_probe, lora)
     if part:
         code.append("w2s/parts.py")
     inputs = ["model", "train", "test", "test2", "task"]
@@ -71,7 +72,7 @@ def main(
         from w2s import classifier as learner
     with hub.fetching(model):
         net, tokenizer = learner.load(model, label_words, head, seed, max_tokens, fsdp,
-                                      choices=isinstance(texts[0], list))
+                                      choices=isinstance(texts[0], list), lora=lora)
 
     # Train it.
     targets = torch.eye(2)[[row["label"] for row in train_rows]]  # (N, 2)

@@ -6,7 +6,6 @@
 Both raise ValueError with one line that says what is wrong.
 """
 
-import contextlib
 import os
 import re
 import sys
@@ -15,7 +14,8 @@ import torch
 from transformers import PretrainedConfig
 
 from w2s.head import head_name
-from w2s.training import BF16, DEVICE, RANK
+from w2s.precision import close, exact, wide
+from w2s.training import DEVICE, RANK
 
 TEXTS = (
     "No",
@@ -221,9 +221,9 @@ def check_texts_are_independent(model, tokenizer, compute):
     with_end = ids[0] + [tokenizer.pad_token_id]
     devices = [DEVICE] if DEVICE.type == "cuda" else []
     try:
-        with exact(), torch.random.fork_rng(devices):
+        with exact(), wide(model), torch.random.fork_rng(devices):
             alone, together = one_by_one(compute, ids), compute(ids)
-            if not close(model, together, alone):
+            if not close(together, alone):
                 model.reads_padding = True
                 alone, together = one_by_one(compute, ids), compute(ids)
             ended = compute([with_end]) if ends else None
@@ -242,42 +242,16 @@ def check_texts_are_independent(model, tokenizer, compute):
                 module.reshard()
     if not together.isfinite().all():
         raise ValueError("its outputs are not numbers")
-    if not close(model, together, alone):
+    if not close(together, alone):
         raise ValueError("what it makes of a text depends on the texts beside it in a batch: "
                          "it reads padding")
-    if ends and close(model, ended, alone[:1]):
+    if ends and close(ended, alone[:1]):
         raise ValueError("it takes an end-of-text token that a text may hold for padding; "
                          "give its tokenizer a pad_token of its own")
-    if not close(model, training, together):
+    if not close(training, together):
         raise ValueError("what it makes of a text in training is something else: "
                          "noise is left in it")
 
 
 def one_by_one(compute, ids):
     return torch.cat([compute([one]) for one in ids])
-
-
-def close(model, a, b):
-    """Whether a model's logits are the same but for rounding: within 1e-4 of the largest, or, of
-    weights in bf16, 2%. (Autocast is off.)"""
-    tolerance = 1e-4 if model.dtype == torch.float32 else 0.02
-    return bool((a - b).abs().max() <= tolerance * b.abs().max())
-
-
-@contextlib.contextmanager
-def exact():
-    """Plain float32 inside, for comparisons: neither bf16 nor tf32."""
-    global BF16
-    before = BF16, torch.get_float32_matmul_precision()
-    BF16 = False
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        BF16 = before[0]
-        torch.set_float32_matmul_precision(before[1])
-
-
-def autocast():
-    """bf16 where the processor has it, over float32 weights."""
-    return torch.autocast(DEVICE.type, dtype=torch.bfloat16, enabled=BF16)

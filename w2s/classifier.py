@@ -33,7 +33,7 @@ DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 
 
 def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=False, choices=False,
-         probe=False, dtype="float32"):
+         probe=False, dtype="float32", lora=0):
     """A classifier of two classes and its tokenizer, dropout off.
 
     model        hub name, name@revision (a branch, a tag or a commit), or folder
@@ -42,13 +42,14 @@ def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=Fal
                  (other models, and tasks without label words, get a random head);
                  "auto": likewise, but random too where the words begin with the same token;
                  "random": small random weights; "keep": as it was saved
-    seed         of a random head
+    seed         of a random head, and of adapters
     max_tokens   longer texts lose their beginning; the place of the label word stays
     fsdp         spread over the processes of torchrun, for a model that does not fit on one GPU
     choices      of which of two texts is right: its head gives one score of each, not two logits
     probe        other new layers, as RoBERTa's dense one, become the identity: the head reads what
                  was pretrained
     dtype        "float32"; "bf16": half the memory, to predict alone; the head stays float32
+    lora         rank of adapters, which are then trained in place of the pretrained weights
 
     Raises OSError or ValueError where the model cannot be had, where weights other than a new
     head's are not in its checkpoint, or where it cannot classify each text by itself.
@@ -86,6 +87,9 @@ def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=Fal
         set_head(model, tokenizer, name, revision, words, seed, insist=head == "words")
     if probe:
         make_identity(model)
+    if lora:
+        from w2s.lora import add_adapters
+        add_adapters(model, lora)
 
     # To where it works, where it must prove itself.
     model = shard(model) if fsdp else model.to(DEVICE)
@@ -171,14 +175,18 @@ def set_head(model, tokenizer, name, revision, label_words, seed, insist=False):
 
 
 def parameters(model, tokenizer):
-    """How many weights the model has."""
-    return sum(weight.numel() for weight in model.parameters())
+    """How many weights the model has, without adapters."""
+    weights = model.named_parameters()
+    return sum(weight.numel() for name, weight in weights if ".lora_" not in name)
 
 
 def save(model, tokenizer, folder):
-    """Writes an ordinary Hugging Face folder: safetensors and tokenizer, no pickle."""
-    weights = full_state(model)[0] if is_sharded(model) else None
+    """Writes an ordinary Hugging Face folder: safetensors and tokenizer, no pickle, no adapters."""
+    weights = full_state(model, whole=True)[0] if is_sharded(model) else model.state_dict()
     if RANK == 0:
+        if hasattr(model, "peft_config"):
+            from w2s.lora import merged
+            weights = merged(model, weights)
         model.save_pretrained(folder, state_dict=weights)
         tokenizer.save_pretrained(folder)
 

@@ -6,8 +6,8 @@
 
 import torch
 
-from w2s.checkpoint import autocast
 from w2s.head import head_of, is_causal
+from w2s.precision import autocast
 from w2s.training import DEVICE
 
 

@@ -108,8 +108,11 @@ def features(backbone, texts):
     return cached((backbone.key, texts), compute).to(DEVICE)
 
 
-def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=False, choices=False):
+def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=False, choices=False,
+         lora=0):
     """A head (a linear layer) as classifier.load begins it, and the backbone that it reads."""
+    if lora:
+        raise ValueError("--linear_probe leaves it as it is, --lora adapts it: give one of them")
     backbone = Backbone(model, label_words, head, max_tokens, fsdp, choices)
     first = backbone.head
     outputs, width = first["weight"].shape
@@ -155,7 +158,7 @@ def save(head, backbone, folder):
 
     model, tokenizer = backbone.loaded
     classifier.forget_names(model.config)
-    weights = full_state(model)[0]  # of one that may be spread over the processes
+    weights = full_state(model, whole=True)[0]  # of one that may be spread over the processes
     if RANK == 0:
         name = head_name(model)
         for key, value in head.state_dict().items():

@@ -9,7 +9,7 @@ import os
 
 import torch
 
-from w2s import checkpoint, classifier
+from w2s import classifier, precision
 from w2s.records import refuse
 
 
@@ -64,8 +64,8 @@ def shared(model, tokenizer, texts):
 
     # Some models have no such cache, or one that cannot be repeated for a batch (linear attention).
     try:
-        with torch.no_grad(), checkpoint.exact():
-            same = checkpoint.close(model, go_on(read(), ids[:2]), plain(model, ids[:2], pad))
+        with torch.no_grad(), precision.exact(), precision.wide(model):
+            same = precision.close(go_on(read(), ids[:2]), plain(model, ids[:2], pad))
     except torch.OutOfMemoryError:
         raise
     except Exception:  # each family has its own
@@ -73,7 +73,7 @@ def shared(model, tokenizer, texts):
     if not same:
         return plain
 
-    with torch.no_grad(), checkpoint.autocast():
+    with torch.no_grad(), precision.autocast():
         cache = read()
 
     def compute(model, ids, pad):

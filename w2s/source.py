@@ -20,16 +20,20 @@ HERE = Path(__file__).resolve().parent.parent
 
 # what decides what a model makes of texts
 MODEL = ["w2s/training.py", "w2s/classifier.py", "w2s/forward.py", "w2s/checkpoint.py",
-         "w2s/head.py", "w2s/records.py"]
+         "w2s/precision.py", "w2s/head.py", "w2s/records.py"]
 
 # the sources as this process found them, just before it loads them
 FOUND = {file: file.read_text() for file in [*HERE.glob("*.py"), *HERE.glob("w2s/*.py")]}
 
 
-def model_code(stage, linear_probe):
+def model_code(stage, linear_probe, lora=0):
     """Files whose code decides what a model that a stage trains makes of texts."""
     files = [stage, "w2s/second_test.py", *MODEL]
-    return files + ["w2s/probe.py"] if linear_probe else files
+    if linear_probe:
+        files.append("w2s/probe.py")
+    if lora:
+        files.append("w2s/lora.py")
+    return files
 
 
 # ------------------------------------------------------------------------------------- whole files

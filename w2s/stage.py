@@ -34,7 +34,7 @@ WRITTEN = ("model", "predictions.jsonl", "predictions2.jsonl", "labels.jsonl", "
 
 # the least that an argument may be
 LEAST = {"max_train": 2, "max_test": 2, "block": 2, "batch_size": 1, "max_tokens": 1,
-         **dict.fromkeys(["shots", "calibrate", "epochs", "examples", "evals", "microbatch",
+         **dict.fromkeys(["shots", "calibrate", "epochs", "examples", "evals", "lora", "microbatch",
                           "save_minutes"], 0)}
 
 

@@ -3,9 +3,8 @@
     model, x = model.to(DEVICE), x.to(DEVICE)                                # x: (N, ...)
     curve = train(model, lambda batch: model(x[batch]), torch.ones(N), targets, loss)
 
-A batch may be cut into microbatches and spread over processes (torchrun): the gradient is that of
-the whole batch on one device. This file knows nothing of texts or of any model, and needs torch
-and tqdm alone. On a GPU its import makes torch deterministic, and lets it use tf32.
+A batch may be cut into microbatches and spread over processes (torchrun): the gradient stays that
+of the whole. Needs torch and tqdm alone; on a GPU its import makes torch deterministic, with tf32.
 """
 
 import atexit
@@ -118,10 +117,9 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
 def gradients(model, forward, batch, targets, loss, step_frac, size):
     """Gives model the gradient of the loss over the whole batch; all processes share the work.
 
-    A process computes `size` examples at a time. Where its share of the batch is one microbatch,
-    this is an ordinary forward and backward pass. Where it is several, their graphs would not fit
-    in memory together, and yet the loss needs all logits at once: so each microbatch is computed
-    twice (gradient caching, Gao et al. 2021, arXiv 2101.06983). Returns the loss, and fitting size.
+    A process computes `size` examples at a time: its share of the batch in one ordinary pass; or
+    microbatches, each twice, since the loss needs all logits at once and memory cannot hold all
+    graphs (gradient caching: Gao et al. 2021, arXiv 2101.06983). Returns the loss and fitting size.
     """
     def compute(microbatch):
         some = batch[microbatch] if len(microbatch) else batch[:1]  # with --fsdp all must take part
@@ -182,7 +180,6 @@ def best_step(curve):
 
 class Diverged(ArithmeticError):
     """The loss or its gradient is no number any more; `batch` are the examples where it was so."""
-
     def __init__(self, message, batch):
         super().__init__(message)
         self.batch = batch.tolist()
@@ -198,7 +195,6 @@ def shuffled_batches(lengths, size, epochs, seed):
         for i, pool in enumerate(order.split(16 * size)):
             by_length = lengths[pool].argsort(stable=True, descending=i % 2 == 1)
             pools.append(pool[by_length])
-
         batches = torch.cat(pools).tensor_split(math.ceil(len(order) / size))
         for i in torch.randperm(len(batches), generator=generator):
             yield batches[i]
@@ -206,8 +202,7 @@ def shuffled_batches(lengths, size, epochs, seed):
 
 def my_microbatches(n, size):
     """This process's part of a batch of n, cut to at most `size`: as many cuts in every process."""
-    largest_share = math.ceil(n / WORLD)
-    return torch.arange(n)[RANK::WORLD].tensor_split(math.ceil(largest_share / size))
+    return torch.arange(n)[RANK::WORLD].tensor_split(math.ceil(n / (WORLD * size)))
 
 
 def halve_on_oom(work, size, model):
@@ -220,26 +215,31 @@ def halve_on_oom(work, size, model):
                 raise
         size = math.ceil(size / 2)
         torch.cuda.empty_cache()
-        tqdm.write(f"out of memory: going on with --microbatch={size}, which gives the same result",
-                   file=sys.stderr)
+        tqdm.write(f"out of memory: going on with --microbatch={size}, as exact", file=sys.stderr)
 
 
-def full_state(model, *optimizers):
-    """Weights and optimizer state as in a single process, for the first process to write."""
+def full_state(model, *optimizers, whole=False):
+    """The trained weights, or all, and optimizer state, whole, for the first process to write."""
     from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict
-    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    return get_state_dict(model, optimizers, options=options)
+    weights, moments = get_state_dict(model, optimizers, options=StateDictOptions(
+        full_state_dict=True, cpu_offload=True, ignore_frozen_params=not whole))
+    if not whole and RANK == 0:  # torch leaves tied ones in
+        trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
+        weights = {name: weights[name] for name in trained}
+    return weights, moments
 
 
 @torch.no_grad()
 def set_weights(model, weights):
-    """Gives the model the weights that the first process holds, in all processes."""
+    """Gives the model the trained weights that the first process holds, in all processes."""
+    trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
     for name, own in model.state_dict().items():
-        value = weights[name] if RANK == 0 else torch.empty(own.shape, dtype=own.dtype)
-        value = value.to(DEVICE)
-        if WORLD > 1:
-            dist.broadcast(value, 0)
-        own.copy_(shard_like(own, value))
+        if name in trained:
+            value = weights[name] if RANK == 0 else torch.empty(own.shape, dtype=own.dtype)
+            value = value.to(DEVICE)
+            if WORLD > 1:
+                dist.broadcast(value, 0)
+            own.copy_(shard_like(own, value))
 
 
 def save_state(path, model, optimizer, curve, best):

@@ -13,18 +13,18 @@ and the supervisor's confidence stay, or all alike.
 
 import random
 
-from w2s import records, stage
+from w2s import inputs, records, stage
 from w2s.lineage import CONTROLS
 
 
 def main(
     labels,           # soft labels {"id", "text", "probs"}, or ground truth
     out,              # folder to write
-    kind="shuffled",  # the same labels in another order; uniform: [0.5, 0.5] for every text
+    kind="shuffled",  # the same labels in another order; uniform: all classes alike for every text
     seed=0,           # of the order
 ):
     arguments = locals()
-    run = stage.start(arguments, ["labels"], code=[__file__, "w2s/records.py"])
+    run = stage.start(arguments, ["labels"], code=[__file__, "w2s/records.py", "w2s/inputs.py"])
     if not run:
         return
 
@@ -33,9 +33,10 @@ def main(
     rows = records.read_labels(labels)
     if len(rows) < 2:
         stage.refuse(f"{labels}: one label cannot be shuffled")
-    probs = records.soft_labels(rows)
+    classes = inputs.classes(labels, rows)
+    probs = inputs.soft_labels(rows, classes)
     if kind == "uniform":
-        changed = [[0.5, 0.5] for _ in rows]
+        changed = [[1 / classes] * classes for _ in rows]
     else:
         changed = random.Random(seed).sample(probs, len(probs))
 

@@ -3,7 +3,7 @@
     python filter_labels.py --labels=results/sciq/seed0/labels_gpt2/labels.jsonl --by=confidence \\
         --keep=0.5 --out=results/sciq/seed0/labels_gpt2-confidence0.5
 
-Writes labels.jsonl, as many lines of one class as of the other, as far as there are. Chosen by
+Writes labels.jsonl, as many lines of one class as of another, as far as there are. Chosen by
 
     confidence  of the supervisor: its larger probability
     unanimity   of several that label together (label_weak.py --model=A,B,C): how many of them are
@@ -15,6 +15,7 @@ Writes labels.jsonl, as many lines of one class as of the other, as far as there
 Equals are chosen by lot. No ground truth of these texts is read.
 """
 
+import collections
 import random
 
 from w2s import records, source, stage, supervisors
@@ -69,38 +70,43 @@ def main(
     # the best of each class
     order = random.Random(seed).sample(range(len(rows)), len(rows))
     order.sort(key=scores.__getitem__, reverse=True)  # stable: equals stay in the order of the lots
-    kept = best_of_both(order, [class_of(row) for row in rows], number)
+    kept = best_of_each(order, [class_of(row) for row in rows], number)
     filtered = [filtered_line(rows[i]) for i in kept]
     metrics = {"examples": len(kept), "of": len(rows), "lowest": min(scores[i] for i in kept)}
-    metrics["class1_share"] = sum(class_of(rows[i]) for i in kept) / len(kept)
+    of_class = collections.Counter(class_of(rows[i]) for i in kept)
+    metrics["class_counts"] = [of_class[which] for which in range(len(rows[0]["probs"]))]
     stage.finish(run, metrics, {"labels.jsonl": filtered})
-    print(f"{len(kept)} of {len(rows)} labels kept by {by}, down to {metrics['lowest']:.3f}, "
-          f"{metrics['class1_share']:.1%} of them class 1 -> {out}")
+    counts = ", ".join(map(str, metrics["class_counts"]))
+    print(f"{len(kept)} of {len(rows)} labels kept by {by}, down to {metrics['lowest']:.3f}; "
+          f"of class 0, 1 ...: {counts} -> {out}")
 
 
 def class_of(row):
-    """The class of a soft label; of a tie 0."""
-    return int(row["probs"][1] > row["probs"][0])
+    """The class of a soft label; of a tie the first."""
+    return row["probs"].index(max(row["probs"]))
 
 
 def on_its_side(path, row):
     """How many of the supervisors are on a label's side, from 0 to 1."""
     said = row.get("supervisors")
-    if not isinstance(said, list) or not all(type(p) in (int, float) for p in said) or not said:
+    if not isinstance(said, list) or not said or not all(map(records.are_probs, said)):
         stage.refuse(f'{path}: id {row["id"]} has no "supervisors", what each of several said; '
                      "label_weak.py --model=A,B writes it")
-    return sum(records.same([1 - p1, p1], row["probs"]) for p1 in said) / len(said)
+    return sum(records.same(probs, row["probs"]) for probs in said) / len(said)
 
 
-def best_of_both(order, classes, number):
-    """So many places, the first of each class in an order, half of each as far as there are.
+def best_of_each(order, classes, number):
+    """So many places, the first of each class in an order, as many of each as far as there are.
 
     They come back as they were in the file.
     """
-    of_class = [[i for i in order if classes[i] == one] for one in (0, 1)]
-    fewer, more = sorted(of_class, key=len)
-    fewer = fewer[:number // 2]
-    return sorted(fewer + more[:number - len(fewer)])
+    of_class = [[i for i in order if classes[i] == one] for one in set(classes)]
+    of_class.sort(key=len)
+    kept = []
+    for done, places in enumerate(of_class):  # what a rare one lacks is shared by those after it
+        share = (number - len(kept)) // (len(of_class) - done)
+        kept += places[:share]
+    return sorted(kept)
 
 
 def filtered_line(row):

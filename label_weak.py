@@ -3,26 +3,24 @@
     python label_weak.py --model=results/sciq/seed0/weak_gpt2/model \\
         --data=data/sciq/transfer.jsonl --out=results/sciq/seed0/labels_gpt2
 
-Each line is {"id", "text", "probs": [p0, p1]}. A person or another model may write such a file as
-well.
+Each line is {"id", "text", "probs": [p0, p1, ...]}; a person may write such a file as well.
 
 Several supervisors, --model=A,B,C, give the mean of their probabilities (equal weights: RAVEN,
-arXiv 2510.21332), and each line also holds what each of them said, "supervisors": [p1, p1, p1].
-With --test their common test accuracy, the floor of the gap that PGR measures, is written too:
-predictions.jsonl; the accuracy of each alone stands in run.json. --test2 does the same for a second
-file: predictions2.jsonl.
+arXiv 2510.21332), and each line also holds what each said, "supervisors": [[p0, p1], [p0, p1]].
+With --test their common test accuracy, the floor of the gap, is written too: predictions.jsonl, and
+that of each alone in run.json. --test2 does the same for a second file: predictions2.jsonl.
 
-With --truth=0.1 a tenth of the texts, drawn by a hash of the id, so the same for all supervisors
-and seeds, has its true label, [1.0, 0.0] or [0.0, 1.0], in place of the soft one.
+With --truth=0.1 a tenth of the texts, drawn by a hash of the id, the same whoever labels, has its
+true label, [0.0, 1.0] say, in place of the soft one.
 
-One model is in memory at a time, and a thousand texts.
+One model is in memory at a time.
 """
 
 import hashlib
 import itertools
 from pathlib import Path
 
-from w2s import records, second_test, source, stage, supervisors
+from w2s import inputs, records, second_test, source, stage, supervisors
 
 
 def main(
@@ -39,34 +37,34 @@ def main(
     beside = Path(data).parent / "task.json"
     task = str(beside) if beside.is_file() else ""
     models = supervisors.paths(model)
-    arguments = {"data": data, "out": out, "batch_size": batch_size, "test": test,
-                 "test2": test2, "task": task, "truth": truth, "dtype": dtype}
     named = supervisors.as_inputs(models)
-    arguments |= {"supervisors": len(models), **named}
+    arguments = {"data": data, "out": out, "batch_size": batch_size, "test": test, "test2": test2,
+                 "task": task, "truth": truth, "dtype": dtype, "supervisors": len(models), **named}
     code = [__file__, "w2s/supervisors.py", "w2s/second_test.py", *source.MODEL]
     run = stage.start(arguments, [*named, "data", "test", "test2", "task"], code)
     if not run:
         return
 
-    # A bad line is found before the work begins.
     if not 0 <= truth <= 1:
         stage.refuse(f"--truth={truth}: a share from 0 to 1 is needed")
     needed = ["id", "text|choices", "label"] if truth else ["id", "text|choices"]
-    count, forms = 0, set()
+    count, forms, known = 0, set(), {0}
     for row in records.lines(data, *needed):
         count += 1
-        forms.add("choices" in row)
-    choices = records.one_form(data, forms)
+        forms.add(inputs.form(row))
+        known.add(row["label"] if truth else 0)
+    choices = inputs.one_form(data, forms)
     label_words = records.read_task(task).get("label_words", [])
     tests = {}  # {path: rows}
     for path in filter(None, [test, test2]):
         tests[path] = records.read_jsonl(path, "id", "text|choices", "label")
-        records.one_form(path, forms | {"choices" in row for row in tests[path]})
+        inputs.one_form(path, forms | {inputs.form(row) for row in tests[path]})
+        known |= {row["label"] for row in tests[path]}
 
-    # What each supervisor says of each file, (N, 2).
+    # What each supervisor says of each file, (N, K).
     said, said_of_tests = [], {path: [] for path in tests}
     for name in models:
-        predict = supervisors.load(name, choices, label_words, batch_size, dtype)
+        predict = supervisors.load(name, choices, max(known), label_words, batch_size, dtype)
         said.append(predict(data, count))
         for path in tests:
             said_of_tests[path].append(predict(path, len(tests[path])))
@@ -74,9 +72,10 @@ def main(
 
     # Their mean, written while the texts are read again.
     probs = supervisors.mean(said)
-    metrics = {"examples": count, "true_labels": 0, "class1_share": 0.0}
+    classes = probs.shape[1]
+    metrics = {"examples": count, "true_labels": 0, "class_shares": [0.0] * classes}
 
-    def labels():
+    def lines():
         rows = records.lines(data, *needed)
         for start in range(0, count, 1024):
             chunk = list(itertools.islice(rows, 1024))
@@ -84,14 +83,15 @@ def main(
             labelled = records.with_probs(chunk, here, "id", "text", "choices", "group")
             for place, (given, row) in enumerate(zip(chunk, labelled), start):
                 if is_drawn(row["id"], truth):
-                    row["probs"] = [1.0 - given["label"], float(given["label"])]
+                    row["probs"] = inputs.one_hot(given["label"], classes)
                     metrics["true_labels"] += 1
                 if len(models) > 1:
-                    row["supervisors"] = [round(float(one[place, 1]), 6) for one in said]
-                metrics["class1_share"] += records.predicted(row["probs"])[1] / count
+                    row["supervisors"] = supervisors.each(said, place)
+                for which, share in enumerate(records.predicted(row["probs"])):
+                    metrics["class_shares"][which] += share / count
                 yield row
 
-    outputs = {"labels.jsonl": labels()}
+    outputs = {"labels.jsonl": lines()}
     if test:
         outputs["predictions.jsonl"], metrics["alone"] = supervisors.tested(
             tests[test], said_of_tests[test])
@@ -100,17 +100,17 @@ def main(
         outputs[second_test.FILE], metrics["alone2"] = supervisors.tested(
             tests[test2], said_of_tests[test2])
     stage.finish(run, metrics, outputs)
-    print(f"{count} examples labelled, {metrics['class1_share']:.1%} of them as class 1 -> {out}")
+    shares = ", ".join(f"{share:.1%}" for share in metrics["class_shares"])
+    print(f"{count} examples labelled; class 0, 1 ...: {shares} -> {out}")
     if truth:
         print(f"{metrics['true_labels']} of them have their true label")
-    if not 0.1 <= metrics["class1_share"] <= 0.9:
+    if max(metrics["class_shares"]) > 0.9:
         stage.warn("nearly all labels are of one class: "
                    "is the supervisor trained well, and the data balanced?")
 
 
 def is_drawn(name, share):
-    """Whether a hash draws an id among this share of all. What it draws for 0.1, it does for 0.2.
-    """
+    """Whether a hash draws an id among this share of all, and among every larger one."""
     # salted, since the hash of the id alone says what --evals holds out
     digest = hashlib.sha256(f"true label {name}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64 < share

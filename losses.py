@@ -4,8 +4,8 @@ trained again, and those of every loss that calls what you edited.
 A loss is a plain function over the whole batch; it may mix the examples of the batch as it likes:
 
     loss(logits, weak_probs, step_frac, **its own parameters) -> scalar
-        logits      (B, 2) float32    the student's, with gradient
-        weak_probs  (B, 2) float32    the supervisor's soft labels; rows sum to 1
+        logits      (B, K) float32    the student's, with gradient
+        weak_probs  (B, K) float32    the supervisor's soft labels; rows sum to 1
         step_frac   float in [0, 1]   how far training has come, for warm-ups
 
     python train_strong.py ... --loss=conf
@@ -20,7 +20,7 @@ import torch
 
 
 def cross_entropy(logits, target):
-    """CE(p, target) = -sum target log p, mean over the batch. logits, target: (B, 2) -> scalar."""
+    """CE(p, target) = -sum target log p, mean over the batch. logits, target: (B, K) -> scalar."""
     return -(target * logits.log_softmax(1)).sum(1).mean()
 
 
@@ -30,14 +30,20 @@ def xent(logits, weak_probs, step_frac):
 
 
 def harden(logits, weak_probs):
-    """The student's own predictions as 0/1 targets. (B, 2), (B, 2) -> (B, 2), without gradient.
+    """The student's own predictions as 0/1 targets. (B, K), (B, K) -> (B, K), without gradient.
 
-    The threshold adapts to the batch: class 1 gets the share of the batch that the supervisor
-    gives it on average. For balanced data that is half of the batch.
+    Of two classes the threshold adapts to the batch: class 1 gets the share of the batch that the
+    supervisor gives it on average. For balanced data that is half of the batch.
 
     Examples that tie at the threshold share what is left of class 1 between them. So ties never
     push a whole batch into one class, and the order of the batch plays no part.
+
+    Of more classes it is the likeliest one, as in openai/weak-to-strong for images.
     """
+    classes = logits.shape[1]
+    if classes > 2:
+        return torch.nn.functional.one_hot(logits.argmax(1), classes).float()
+
     # A margin does not saturate into ties at 1.0, as the probability of class 1 would.
     margin = (logits[:, 1] - logits[:, 0]).detach()  # (B,)
 
@@ -73,10 +79,10 @@ def bootstrap(logits, weak_probs, step_frac, beta=None, hard=False):
     """
     if hard:
         beta = 0.8 if beta is None else beta
-        own = torch.nn.functional.one_hot(logits.argmax(1), 2).float()  # (B, 2)
+        own = torch.nn.functional.one_hot(logits.argmax(1), logits.shape[1]).float()  # (B, K)
     else:
         beta = 0.95 if beta is None else beta
-        own = logits.softmax(1)  # (B, 2)
+        own = logits.softmax(1)  # (B, K)
     return cross_entropy(logits, beta * weak_probs + (1 - beta) * own)
 
 
@@ -85,8 +91,8 @@ def product(logits, weak_probs, step_frac, alpha=1.0, beta=1.0):
 
     No gradient through the target. openai/weak-to-strong.
     """
-    log_q = weak_probs.clamp(min=1e-8).log()  # (B, 2)
-    target = (beta * logits.log_softmax(1) + alpha * log_q).softmax(1).detach()  # (B, 2)
+    log_q = weak_probs.clamp(min=1e-8).log()  # (B, K)
+    target = (beta * logits.log_softmax(1) + alpha * log_q).softmax(1).detach()  # (B, K)
     return cross_entropy(logits, target)
 
 
@@ -95,7 +101,7 @@ def reverse_ce(logits, weak_probs, step_frac):
 
     Xu et al. 2025, arXiv 2505.24313.
     """
-    log_q = weak_probs.clamp(min=1e-8).log()  # (B, 2)
+    log_q = weak_probs.clamp(min=1e-8).log()  # (B, K)
     return -(logits.softmax(1) * log_q).sum(1).mean()
 
 
@@ -104,8 +110,8 @@ def reverse_kl(logits, weak_probs, step_frac):
 
     Yao et al. 2025, arXiv 2502.11107.
     """
-    log_p = logits.log_softmax(1)  # (B, 2)
-    log_q = weak_probs.clamp(min=1e-8).log()  # (B, 2)
+    log_p = logits.log_softmax(1)  # (B, K)
+    log_q = weak_probs.clamp(min=1e-8).log()  # (B, K)
     return (logits.softmax(1) * (log_p - log_q)).sum(1).mean()
 
 
@@ -115,14 +121,14 @@ def adaptconf(logits, weak_probs, step_frac, T=0.5):
     b = u / (u + v), no gradient, where u = exp(CE(p, argmax p) / T), v = exp(CE(p, argmax q) / T).
     Guo et al. 2024, arXiv 2402.03749.
     """
-    log_p = logits.log_softmax(1)  # (B, 2)
+    log_p = logits.log_softmax(1)  # (B, K)
 
     # CE(p, argmax p) and CE(p, argmax q)
     own = -log_p.gather(1, logits.argmax(1, keepdim=True)).squeeze(1)  # (B,)
     weak = -log_p.gather(1, weak_probs.argmax(1, keepdim=True)).squeeze(1)  # (B,)
     b = (own / T - weak / T).sigmoid().detach()  # u / (u + v)
 
-    q_log_q = torch.special.xlogy(weak_probs, weak_probs)  # (B, 2), 0 where q is 0
+    q_log_q = torch.special.xlogy(weak_probs, weak_probs)  # (B, K), 0 where q is 0
     divergence = (q_log_q - weak_probs * log_p).sum(1)  # KL(q, p), (B,)
     return ((1 - b) * divergence + b * own).mean()
 
@@ -133,33 +139,33 @@ def entropy(logits, weak_probs, step_frac, alpha=0.5, warmup=0.2):
     No gradient through the target.
     """
     a = alpha * min(1.0, step_frac / warmup) if warmup else alpha
-    own = logits.softmax(1).detach()  # (B, 2)
+    own = logits.softmax(1).detach()  # (B, K)
     return cross_entropy(logits, (1 - a) * weak_probs + a * own)
 
 
 def window(logits, weak_probs, step_frac, r=None):
-    """CE(p, q) of those examples alone of which the student is unsure, max p < 0.5 + r.
+    """CE(p, q) of those examples alone of which the student is unsure, max p < 1/K + r.
 
-    Their sum is divided by the whole batch. Without r it is the batch's median of max q - 0.5, as
+    Their sum is divided by the whole batch. Without r it is the batch's median of max q - 1/K, as
     EleutherAI/w2s publishes it ("midweak"; there the median of all labels).
     """
-    limit = weak_probs.amax(1).median() if r is None else 0.5 + r
+    limit = weak_probs.amax(1).median() if r is None else 1 / logits.shape[1] + r
     unsure = logits.softmax(1).amax(1) < limit  # (B,)
     log_likelihood = (weak_probs * logits.log_softmax(1)).sum(1)  # (B,)
     return -(log_likelihood * unsure).mean()
 
 
 def cace(logits, weak_probs, step_frac, c=0.1):
-    """CE(p, q) where the supervisor is sure, |q1 - 1/2| >= c; elsewhere reverse_ce.
+    """CE(p, q) where the supervisor is sure, max q >= 1/K + c; elsewhere reverse_ce.
 
     Xu et al. 2026 (ICML; arXiv 2505.24313), by their code; c is the one that its README runs.
     """
-    log_q = weak_probs.clamp(min=1e-8).log()  # (B, 2)
+    log_q = weak_probs.clamp(min=1e-8).log()  # (B, K)
     forward = -(weak_probs * logits.log_softmax(1)).sum(1)  # CE(p, q), (B,)
     reverse = -(logits.softmax(1) * log_q).sum(1)  # CE(q, p), (B,)
 
     # The larger q, and not |q1 - 1/2|: in float32 .6 - .5 is above .1 and .5 - .4 is below it.
-    sure = weak_probs.amax(1) >= 0.5 + c  # (B,)
+    sure = weak_probs.amax(1) >= 1 / logits.shape[1] + c  # (B,)
     return torch.where(sure, forward, reverse).mean()
 
 

@@ -15,7 +15,7 @@ arXiv 2102.09690; Zhou et al. 2023, arXiv 2309.17249). The test set plays no par
 
 import random
 
-from w2s import hub, records, source, stage
+from w2s import hub, inputs, records, source, stage
 
 
 def main(
@@ -39,11 +39,12 @@ def main(
     if not run:
         return
 
-    # Read all files, and refuse what is wrong with them, before anything is computed.
+    # Read all files, and refuse what is wrong with them.
     rows = records.read_jsonl(labels, "id", "text", "probs|label")
-    test_rows = records.read_jsonl(test, "id", "text", "label")
+    classes = inputs.classes(labels, rows)
+    test_rows = records.read_jsonl(test, "id", "text", "label", classes=classes)
     data_rows = records.read_jsonl(data, "id", "text") if data else []
-    label_words = records.read_task(task).get("label_words")
+    label_words = inputs.label_words(task, classes, choices=0)
     if not label_words:
         stage.refuse(f"{task}: prompting reads the probabilities of the label words, "
                      "so label_words are needed")
@@ -55,16 +56,15 @@ def main(
     for row in shown:
         row["class"] = shown_class(labels, row)
 
-    # Load the model. With a head made of the label words' output embeddings a logit is what the
-    # language model gives the word (but for an output bias or a soft cap, which a few families
-    # have: the first is nearly undone by the calibration).
+    # Load the model. With a head made of the label words' output embeddings a logit is that of the
+    # word (but for an output bias, which the calibration nearly undoes, or a soft cap).
     hub.go_offline_if_unreachable(model)
     import torch
-
     from w2s import classifier, prompt
 
     with hub.fetching(model):
-        net, tokenizer = classifier.load(model, label_words, "words", fsdp=fsdp, dtype=dtype)
+        net, tokenizer = classifier.load(
+            model, label_words, "words", fsdp=fsdp, classes=classes, dtype=dtype)
     prompt.check_can_be_asked(model, net, tokenizer)
 
     # Make the context of the shots, so short that a text has room after it.
@@ -81,13 +81,13 @@ def main(
                      f"that {model} reads")
 
     def ask(rows, what):
-        """Probabilities of the label words after each text -> (N, 2)"""
+        """Probabilities of the label words after each text -> (N, K)"""
         texts = [context + prompt.shorten(tokenizer, row["text"], room) for row in rows]
         compute = prompt.shared(net, tokenizer, texts)
         return classifier.predict(net, tokenizer, texts, batch_size, compute, what)
 
     # Ask, and divide by the prior.
-    prior = torch.tensor([0.5, 0.5])
+    prior = torch.ones(classes) / classes
     if unlabelled:
         prior = ask(unlabelled, "prior").mean(0)
 
@@ -98,8 +98,8 @@ def main(
     outputs = {"predictions.jsonl": calibrated(test_rows, "prompt", "id", "label")}
     if data:
         outputs["labels.jsonl"] = calibrated(data_rows, "label", "id", "text", "group")
-    metrics = {**records.accuracy(outputs["predictions.jsonl"]), "prior": prior.tolist()}
-    metrics["shots"] = [row["id"] for row in shown]
+    metrics = records.accuracy(outputs["predictions.jsonl"])
+    metrics |= {"prior": prior.tolist(), "shots": [row["id"] for row in shown]}
     stage.finish(run, metrics, outputs)
     said = "test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error) ->"
     print(said.format(**metrics), out)
@@ -113,7 +113,7 @@ def shown_class(labels, row):
     if max(share) < 1:
         stage.refuse(f"{labels}: the soft label of {row['id']} is a tie, which no shot can show; "
                      "another --seed draws other shots")
-    return int(share[1])
+    return share.index(1)
 
 
 if __name__ == "__main__":

@@ -5,16 +5,16 @@
         --out=results/sciq/seed0/gpt2-to-gpt2-xl_conf
 
 Given ground truth, --labels=data/sciq/transfer.jsonl and --loss=xent, it trains the strong ceiling:
-the same examples, and nothing else differs. Writes predictions.jsonl on the test file, curve.jsonl
-(a line a step) and run.json; with --test2, predictions2.jsonl on that file.
+nothing else differs. Writes predictions.jsonl on the test file, curve.jsonl (a line a step) and
+run.json; with --test2, predictions2.jsonl on that file.
 
 With --evals=8 a tenth of the labels is held out, the same for student and ceiling, and the curve
-tells of eight steps more, as the loss on these labels. --keep=best stops early, by that loss.
+tells of eight steps more, as the loss on these. --keep=best stops early, by that loss.
 """
 
 import functools
 
-from w2s import hub, records, second_test, source, stage
+from w2s import hub, inputs, records, second_test, source, stage
 
 
 def main(
@@ -55,15 +55,15 @@ def main(
         stage.refuse(f"--keep={keep}: last or best is needed, best with --evals")
     loss_name, parameters = source.parse_loss(loss)
     train_rows, held_rows = records.read_labels(labels), []
-    test_rows = records.read_jsonl(test, "id", "text|choices", "label")
-    supervisor = records.read_supervisor(weak, test, test_rows) if weak else {}
+    classes, choices = inputs.classes(labels, train_rows), inputs.form(train_rows[0])
     if evals:
-        train_rows, held_rows = records.hold_out(labels, train_rows)
-    texts, held_texts = records.texts(labels, train_rows), records.texts(labels, held_rows)
-    records.both_classes(labels, train_rows)
-    test_texts = records.texts(test, test_rows, like=texts)
-    second = second_test.read(test2, like=texts)
-    label_words = records.read_task(task).get("label_words")
+        train_rows, held_rows = inputs.hold_out(labels, train_rows)
+    texts, held_texts = inputs.texts(labels, train_rows), inputs.texts(labels, held_rows)
+    test_rows = records.read_jsonl(test, "id", "text|choices", "label", classes=classes)
+    test_texts = inputs.texts(test, test_rows, like=texts)
+    supervisor = records.read_supervisor(weak, test, test_rows, classes) if weak else {}
+    second = second_test.read(test2, texts, classes)
+    label_words = inputs.label_words(task, classes, choices)
 
     # Load the model.
     hub.go_offline_if_unreachable(model)
@@ -75,12 +75,12 @@ def main(
     else:
         from w2s import classifier as learner
     with hub.fetching(model):
-        net, tokenizer = learner.load(model, label_words, head, seed, max_tokens, fsdp,
-                                      choices=isinstance(texts[0], list), lora=lora)
+        net, tokenizer = learner.load(
+            model, label_words, head, seed, max_tokens, fsdp, choices, classes, lora=lora)
 
     # Train it.
-    targets = torch.tensor(records.soft_labels(train_rows)).float()  # (N, 2)
-    held_targets = torch.tensor(records.soft_labels(held_rows)).float()
+    targets = torch.tensor(inputs.soft_labels(train_rows, classes)).float()  # (N, K)
+    held_targets = torch.tensor(inputs.soft_labels(held_rows, classes)).float()
     evaluated = {}  # step: predictions on the test file
     def predict(texts, what=""):
         return learner.predict(net, tokenizer, texts, microbatch or batch_size, what=what)
@@ -101,7 +101,7 @@ def main(
             batch_size=batch_size, lr=lr, seed=seed, microbatch=microbatch, keep=keep,
             evals=evals, evaluate=evaluate, state=stage.state(run), save_minutes=save_minutes)
 
-    # Write what it makes of the test file, and how it came to it.
+    # Write what it makes of the test file.
     step = training.best_step(curve) if keep == "best" else len(curve)
     predictions = evaluated.get(step) or records.with_probs(
         test_rows, predict(test_texts, "predict"), "id", "label")

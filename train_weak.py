@@ -10,7 +10,7 @@ the gap that PGR measures.
 
 import functools
 
-from w2s import hub, parts, records, second_test, source, stage
+from w2s import hub, inputs, parts, records, second_test, source, stage
 
 
 def main(
@@ -42,8 +42,8 @@ def main(
     code = source.model_code(__file__, linear_probe, lora)
     if part:
         code.append("w2s/parts.py")
-    inputs = ["model", "train", "test", "test2", "task"]
-    run = stage.start(arguments, inputs, code, loss="xent")
+    read = ["model", "train", "test", "test2", "task"]
+    run = stage.start(arguments, read, code, loss="xent")
     if not run:
         return
 
@@ -54,12 +54,12 @@ def main(
     if examples > len(train_rows):
         stage.refuse(f"--examples={examples}: {train} has {len(train_rows)}")
     train_rows = train_rows[:examples or None]
-    test_rows = records.read_jsonl(test, "id", "text|choices", "label")
-    texts = records.texts(train, train_rows)
-    records.both_classes(train, train_rows)
-    test_texts = records.texts(test, test_rows, like=texts)
-    second = second_test.read(test2, like=texts)
-    label_words = records.read_task(task).get("label_words")
+    texts = inputs.texts(train, train_rows)
+    classes, choices = inputs.classes(train, train_rows), inputs.form(train_rows[0])
+    test_rows = records.read_jsonl(test, "id", "text|choices", "label", classes=classes)
+    test_texts = inputs.texts(test, test_rows, like=texts)
+    second = second_test.read(test2, texts, classes)
+    label_words = inputs.label_words(task, classes, choices)
 
     # Load the model.
     hub.go_offline_if_unreachable(model)
@@ -71,11 +71,11 @@ def main(
     else:
         from w2s import classifier as learner
     with hub.fetching(model):
-        net, tokenizer = learner.load(model, label_words, head, seed, max_tokens, fsdp,
-                                      choices=isinstance(texts[0], list), lora=lora)
+        net, tokenizer = learner.load(
+            model, label_words, head, seed, max_tokens, fsdp, choices, classes, lora=lora)
 
     # Train it.
-    targets = torch.eye(2)[[row["label"] for row in train_rows]]  # (N, 2)
+    targets = torch.tensor(inputs.soft_labels(train_rows, classes))  # (N, K)
     loss = losses.LOSSES["xent"]
     with stage.explain_divergence(train_rows):
         curve = learner.finetune(net, tokenizer, texts, targets, loss, checkpointing,

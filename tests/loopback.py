@@ -4,7 +4,7 @@ clients ask for.
     with Hub(folder) as hub:    # folder/models/NAMESPACE/NAME/files, folder/datasets/...
         run(..., HF_ENDPOINT=hub.url)
 
-Another revision of it lies in folder/models/NAMESPACE/NAME@REVISION, a / in REVISION being a -.
+Another revision of a model lies in folder/models/NAMESPACE/NAME@REVISION, where a / is a -.
 
 Of the namespace "ill" the name says what is wrong: ill/reset (connections break), ill/cut (large
 files end early), ill/garbled (they are whole and wrong), ill/401, ill/403, ill/429, ill/503; after
@@ -87,8 +87,11 @@ class Answers(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def find(self, kind, name, revision):
-        """A repository's folder at a revision, or at a commit, and that commit."""
+        """A repository's folder at a revision, or at a commit, and that commit. Datasets have but
+        one."""
         repo, asked = self.folder / kind / name, unquote(revision or "main")
+        if kind == "datasets":
+            return repo, commit("main")
         revisions = {commit("main"): repo}
         for other in repo.parent.glob(f"{repo.name}@*"):
             revisions[commit(other.name.partition("@")[2])] = other

@@ -8,7 +8,7 @@ import re
 import pytest
 from conftest import inside, line_inside, read, reviews, rows, write
 
-from w2s import lineage, probe, records
+from w2s import inputs, lineage, probe
 
 
 @pytest.fixture(scope="module")
@@ -178,9 +178,9 @@ def test_held_out_labels_are_not_trained_on_and_are_the_same_for_the_ceiling(
 
 def test_a_group_that_is_null_is_none():
     made = [{"id": str(i)} for i in range(100)]
-    held = records.hold_out("labels.jsonl", made)[1]
+    held = inputs.hold_out("labels.jsonl", made)[1]
     grouped = [row | {"group": None} for row in made]
-    assert [row["id"] for row in records.hold_out("labels.jsonl", grouped)[1]] == [
+    assert [row["id"] for row in inputs.hold_out("labels.jsonl", grouped)[1]] == [
         row["id"] for row in held]
     assert len(held) == 10
 

@@ -30,8 +30,19 @@ def world(tiny, tmp_path_factory):
     write(folder / "one-group.jsonl", [{**row, "group": "a"} for row in labels])
 
     weak = [{"id": row["id"], "label": row["label"], "probs": [0.2, 0.8]} for row in made[:20]]
+    write(folder / "weak3.jsonl", [{**row, "probs": [0.1, 0.8, 0.1]} for row in weak])
     write(folder / "weak.jsonl", weak)
     write(folder / "other-label.jsonl", [weak[0], weak[1] | {"label": 0}, *weak[2:]])
+
+    # of three classes
+    of_three = [{**row, "label": i % 3} for i, row in enumerate(made)]
+    write(folder / "train3.jsonl", of_three)
+    write(folder / "test3.jsonl", of_three[:20])
+    write(folder / "labels3.jsonl", [{**row, "probs": [0.2, 0.5, 0.3]} for row in labels])
+    choices = [{"id": i, "choices": ["a", "b", "c"], "label": i % 3} for i in range(9)]
+    write(folder / "choices3.jsonl", choices)
+    two = [{**row, "choices": ["a", "b"], "label": 1} for row in choices]
+    write(folder / "choices2.jsonl", two)
 
     (folder / "task.json").write_text(json.dumps(TASK))
     (folder / "three.json").write_text(json.dumps(THREE))
@@ -111,13 +122,16 @@ FILE = {"train_weak": "train", "train_strong": "labels", "evaluate_pgr": "weak"}
      ":2: text must be a text that is not empty"),
     ("train_weak", b'{"id": "x", "text": 5, "label": 1}', ":2: text must be a text"),
     ("train_weak", b'{"id": "x", "text": "\\ud800", "label": 1}', ":2: text must be a text"),
-    ("train_weak", b'{"id": "x", "text": "t", "label": 2}', ":2: label must be 0 or 1, not 2"),
-    ("train_weak", b'{"id": "x", "text": "t", "label": "1"}', ':2: label must be 0 or 1, not "1"'),
+    ("train_weak", b'{"id": "x", "text": "t", "label": 3}',
+     ": that of id x is 3, but no label is 0; examples of all classes, 0 to 3, are needed"),
+    ("train_weak", b'{"id": "x", "text": "t", "label": -1}', ":2: label must be a class"),
+    ("train_weak", b'{"id": "x", "text": "t", "label": "1"}',
+     ':2: label must be a class: 0, 1 or another whole number, not "1"'),
     ("train_weak", b'{"id": "x", "text": "t", "label": true}',
-     ":2: label must be 0 or 1, not true"),
-    ("train_weak", b'{"id": "x", "text": "t", "label": 0.5}', ":2: label must be 0 or 1, not 0.5"),
+     ":2: label must be a class"),
+    ("train_weak", b'{"id": "x", "text": "t", "label": 0.5}', ":2: label must be a class"),
     ("train_weak", b'{"id": "x", "text": "t", "label": null}',
-     ":2: label must be 0 or 1, not null"),
+     ":2: label must be a class"),
     ("train_weak", b'{"id": "x", "text": "t", "label": 1, "group": "\\udcb2"}',
      ":2: group must be a text or a whole number, in UTF-8"),
     ("train_weak", b'{"id": "a", "text": "t", "label": 1}', ":2: id a stands on line 1 already"),
@@ -125,19 +139,23 @@ FILE = {"train_weak": "train", "train_strong": "labels", "evaluate_pgr": "weak"}
      "some lines have choices where others have a text"),
     ("train_weak", b'{"id": "x", "text": "t", "choices": ["t", "u"], "label": 1}',
      ":2: text and choices exclude each other"),
-    ("train_weak", b'{"id": "x", "choices": ["t"], "label": 1}', ":2: choices must be two texts"),
+    ("train_weak", b'{"id": "x", "choices": ["t"], "label": 1}',
+     ":2: choices must be two or more texts"),
     ("train_weak", b'{"id": "x", "choices": ["t", ""], "label": 1}',
-     ":2: choices must be two texts"),
+     ":2: choices must be two or more texts"),
+    ("train_weak", b'{"id": "x", "choices": ["t", "u", "v"], "label": 3}',
+     ":2: label 3 beside 3 choices; 0 to 2 are there"),
     ("train_weak", b'{"id": "x", "text": "t", "label": 1}',
-     "all labels are 1; examples of both classes are needed"),
+     ": that of id a is 1, but no label is 0; examples of all classes, 0 to 1, are needed"),
     ("train_strong", b'{"id": "x", "text": "t", "probs": [-0.1, 1.1]}',
-     ":2: probs must be two probabilities that sum to 1"),
+     ":2: probs must be probabilities of two or more classes that sum to 1"),
     ("train_strong", b'{"id": "x", "text": "t", "probs": [0.9, 0.9]}', ":2: probs must be"),
     ("train_strong", b'{"id": "x", "text": "t", "probs": [0.2, 0.7]}', ":2: probs must be"),
     ("train_strong", b'{"id": "x", "text": "t", "probs": [NaN, NaN]}', ":2: probs must be"),
     ("train_strong", b'{"id": "x", "text": "t", "probs": [-Infinity, Infinity]}',
      ":2: probs must be"),
-    ("train_strong", b'{"id": "x", "text": "t", "probs": [0.2, 0.3, 0.5]}', ":2: probs must be"),
+    ("train_strong", b'{"id": "x", "text": "t", "probs": [0.2, 0.3, 0.5]}',
+     ":2: 3 probs, where line 1 has 2; all lines must have as many"),
     ("train_strong", b'{"id": "x", "text": "t", "probs": [1]}', ":2: probs must be"),
     ("train_strong", b'{"id": "x", "text": "t", "probs": ["0.5", "0.5"]}', ":2: probs must be"),
     ("train_strong", b'{"id": "x", "text": "t", "probs": 0.5}', ":2: probs must be"),
@@ -165,9 +183,20 @@ def test_a_line(world, tmp_path, name, second, complaint):
     ("train_weak", {"train": "/dev/null"}, "/dev/null: the file is empty"),
     ("train_weak", {"task": "{w}/train.jsonl"}, "not a task.json"),
     ("train_weak", {"task": "{w}/none.json"}, "{w}/none.json: not a task.json"),
-    ("train_weak", {"task": "{w}/three.json"}, "must be two different texts"),
-    ("train_weak", {"task": "{w}/no-list.json"}, "must be two different texts"),
+    ("train_weak", {"task": "{w}/three.json"}, "must be different texts, one a class"),
+    ("train_weak", {"task": "{w}/no-list.json"}, "must be different texts, one a class"),
     ("train_weak", {"train": "{w}/pipe"}, "a file is needed, not a pipe"),
+    # more than two classes
+    ("train_weak", {"train": "{w}/train3.jsonl", "task": "{w}/task.json"},
+     'task.json: 2 "label_words", where 3 are needed'),
+    ("train_weak", {"test": "{w}/test3.jsonl"},
+     "test3.jsonl:3: label 2 is none of the 2 classes that are trained, 0 to 1"),
+    ("train_strong", {"test": "{w}/test3.jsonl"}, "test3.jsonl:3: label 2 is none of the 2"),
+    ("train_strong", {"labels": "{w}/labels3.jsonl", "weak": PREDICTIONS, "evals": 2},
+     "weak.jsonl has probs of 2 classes, the student learns 3"),
+    ("train_weak", {"train": "{w}/choices3.jsonl", "test": "{w}/choices2.jsonl"},
+     "2 choices on some lines, and 3 on others or in another file"),
+    ("prompt_strong", {"labels": "{w}/labels3.jsonl"}, '2 "label_words", where 3 are needed'),
     ("train_strong", {"weak": "{w}/labels.jsonl", "evals": 2}, "does not hold the ids of"),
     ("train_strong", {"labels": "{w}/one-group.jsonl", "evals": 2},
      "would hold 40 of 40 labels out"),
@@ -176,6 +205,8 @@ def test_a_line(world, tmp_path, name, second, complaint):
     ("prompt_strong", {"task": "{w}/train.jsonl"}, "not a task.json"),
     ("evaluate_pgr", {"weak": "{w}/none.jsonl"}, "cannot read {w}/none.jsonl"),
     ("evaluate_pgr", {"weak": "{w}/other-label.jsonl"}, "disagree about the label of r1"),
+    ("evaluate_pgr", {"students": "{w}/weak3.jsonl"},
+     "weak3.jsonl has probs of 3 classes, {w}/weak.jsonl of 2: they cannot be compared"),
     ("evaluate_pgr", {"students": ""},
      "give a results folder, or --weak, --ceiling, --students and --out"),
     ("evaluate_pgr", {"results": "{w}/empty"},
@@ -224,7 +255,7 @@ def test_a_line(world, tmp_path, name, second, complaint):
     ("train_strong", {"fsdp": "true"}, "--fsdp spreads a model over several processes"),
     ("train_generative", {"block": "1"}, "--block=1: 2 or more is needed"),
     ("prepare_data", {"choices": "text,text"},
-     "--choices=text,text: two different columns are needed"),
+     "--choices=text,text: two different columns or more are needed"),
     ("prepare_data", {"max_train": "-5"}, "--max_train=-5: 2 or more is needed"),
     # places
     ("train_weak", {"out": "{w}/train.jsonl"},

@@ -29,7 +29,7 @@ def test_the_most_confident_of_each_class_are_kept_in_their_order(tmp_path):
     assert [row["id"] for row in kept] == ["e0", "e1", "e4", "e5"]
     assert [row for row in read(labels) if row in kept] == kept
     metrics = json.loads((tmp_path / "a" / "run.json").read_text())["metrics"]
-    assert metrics == {"examples": 4, "of": 8, "lowest": 0.7, "class1_share": 0.5}
+    assert metrics == {"examples": 4, "of": 8, "lowest": 0.7, "class_counts": [2, 2]}
 
     # where a class has fewer, the other fills up
     kept = filtered(labels, tmp_path / "b", by="confidence", keep=0.75)
@@ -60,6 +60,7 @@ def test_unanimity_counts_the_supervisors_on_the_labels_side(tmp_path):
     p1s = [0.9, 0.6, 0.6, 0.3, 0.2, 0.4]
     said = [[0.6, 0.7, 0.9], [0.9, 0.9, 0.1], [0.9, 0.4, 0.1], [0.1, 0.1, 0.6], [0.4, 0.3, 0.2],
             [0.9, 0.4, 0.9]]
+    said = [[[1 - p1, p1] for p1 in of_line] for of_line in said]
     labels = p1_labels(tmp_path, p1s, supervisors=said)
     assert [row["id"] for row in filtered(labels, tmp_path / "a", by="unanimity", keep=0.34)] == [
         "e0", "e4"]

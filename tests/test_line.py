@@ -120,7 +120,7 @@ def test_a_rerun_does_only_what_an_edit_changed(line):
 
     # remarks
     edit(line.here / "losses.py", "    a = alpha *", "    # a remark\n    a = alpha *")
-    edit(line.here / "w2s" / "classifier.py", "import os\n", "import os  # a remark\n\n")
+    edit(line.here / "w2s" / "classifier.py", "import sys\n", "import sys  # a remark\n\n")
     assert ran(line()) == []
 
     # a loss: the report says that conf and conf:alpha=0 are of the one before

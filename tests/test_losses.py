@@ -213,13 +213,73 @@ def test_soft_bootstrap_has_gradient_through_both():
     assert leaf.grad[0, 1].item() == pytest.approx(0.5 * 0.75 - 0.5 * 0.75 * 0.25 * LN3, rel=1e-5)
 
 
+# -------------------------------------------------------------------------- more than two classes
+
+OF_TWO = {  # loss and sum of its squared gradient, of code that knew two classes only
+    "xent": (0.941297293, 0.0100676743),
+    "conf": (0.676753581, 0.00287504276),
+    "bootstrap": (0.923257947, 0.00880240891),
+    "product": (0.705928922, 0.00425865258),
+    "reverse_ce": (1.02195287, 0.00568485702),
+    "reverse_kl": (0.441441685, 0.00860681827),
+    "adaptconf": (0.502821207, 0.00843733198),
+    "entropy": (0.760904253, 0.00251691852),
+    "window": (0.381076634, 0.00242863887),
+    "cace": (0.927930593, 0.00970653356),
+    "symmetric": (1.04349256, 0.011223354),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_of_two_classes_they_are_what_they_were(name):
+    logits, weak = random_batch(32)
+    logits[3] = logits[5]
+    logits.requires_grad_()
+    value = LOSSES[name](logits, weak, 0.5)
+    slopes, = torch.autograd.grad(value, logits)
+    found = value.item(), slopes.square().sum().item()
+    assert found == pytest.approx(OF_TWO[name], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_do_not_care_how_classes_are_numbered(name):
+    generator = torch.Generator().manual_seed(0)
+    logits, weak = torch.randn(2, 24, 4, generator=generator)
+    weak, order = weak.softmax(1), [2, 0, 3, 1]
+    value, other = (LOSSES[name](logits[:, some], weak[:, some], 0.5)
+                    for some in (list(range(4)), order))
+    assert value.isfinite() and value.item() == pytest.approx(other.item(), rel=1e-5)
+
+
+def test_three_classes_worked_out_by_hand():
+    logits = torch.tensor([[0.0, 0.0, math.log(2)], [math.log(2), 0.0, 0.0]])  # p 1/4 1/4 1/2
+    weak = torch.tensor([[0.0, 0.5, 0.5], [0.4, 0.3, 0.3]])
+    ln2 = math.log(2)
+    assert xent(logits, weak, 1).item() == pytest.approx(
+        (0.5 * 2 * ln2 + 0.5 * ln2 + 0.4 * ln2 + 0.6 * 2 * ln2) / 2)
+    # hardened: class 2 and class 0, of which p is 1/2
+    hard = xent(logits, torch.tensor([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]), 1).item()
+    assert hard == pytest.approx(ln2)
+    expected = (xent(logits, weak, 1).item() + hard) / 2
+    assert conf(logits, weak, 1).item() == pytest.approx(expected)
+    # sure is a max q of 1/3 + .1 or more: row 1 by CE(p, q); row 2 by CE(q, p)
+    reverse = -(0.5 * math.log(0.4) + 0.5 * math.log(0.3))
+    assert cace(logits, weak, 1).item() == pytest.approx((1.5 * ln2 + reverse) / 2)
+    # unsure is a max p below 1/3 + r: none, and both
+    assert window(logits, weak, 1, r=0.16).item() == 0
+    assert window(logits, weak, 1, r=0.17).item() == pytest.approx(xent(logits, weak, 1).item())
+
+
 @pytest.mark.parametrize("file, needs", [
     ("losses", {"torch"}),
     ("w2s/metrics", {"numpy"}),
     ("w2s/training", {"torch", "tqdm"}),
     ("w2s/head", {"torch"}),
-    ("w2s/checkpoint", {"torch", "transformers", "w2s.head", "w2s.training"}),
-    ("w2s/classifier", {"torch", "transformers", "w2s.checkpoint", "w2s.head", "w2s.training"}),
+    ("w2s/precision", {"torch", "w2s.training"}),
+    ("w2s/checkpoint", {"torch", "transformers", "w2s.head", "w2s.precision", "w2s.training"}),
+    ("w2s/forward", {"torch", "w2s.head", "w2s.precision", "w2s.training"}),
+    ("w2s/classifier", {"torch", "transformers", "w2s.checkpoint", "w2s.forward", "w2s.head",
+                        "w2s.lora", "w2s.training"}),
 ])
 def test_files_to_copy_need_no_more_than_they_say(file, needs):
     found = set()

@@ -206,15 +206,15 @@ def test_a_probe_reads_pretrained_features_only(tiny, tmp_path, monkeypatch, con
 @pytest.mark.parametrize(
     "names, words, said, turned",
     [
-        (["POSITIVE", "NEGATIVE"], WORDS, "turned round", True),
+        (["POSITIVE", "NEGATIVE"], WORDS, "brought into the task's order", True),
         (["NEGATIVE", "POSITIVE"], WORDS, "", False),
         (
             ["bad", "good"],
             WORDS,
-            "calls class 0 'bad' and class 1 'good', the task 'negative' and 'positive'",
+            "calls its classes 'bad', 'good', the task 'negative', 'positive': see",
             False,
         ),
-        (["POSITIVE", "NEGATIVE"], None, "calls class 0 'POSITIVE' and class 1 'NEGATIVE'", False),
+        (["POSITIVE", "NEGATIVE"], None, "calls its classes 'POSITIVE', 'NEGATIVE': see", False),
         (["LABEL_0", "LABEL_1"], WORDS, "", False),
     ],
 )

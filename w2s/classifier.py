@@ -1,8 +1,8 @@
-"""A Hugging Face model as a two-class classifier: load, predict, finetune, save.
+"""A Hugging Face model as a classifier: load, predict, finetune, save.
 
     model, tokenizer = load("openai-community/gpt2", label_words=[" no", " yes"])
-    finetune(model, tokenizer, texts, targets, loss)    # targets: (N, 2); a loss of losses.py
-    probs = predict(model, tokenizer, texts)            # (N, 2)
+    finetune(model, tokenizer, texts, targets, loss)    # targets: (N, K); a loss of losses.py
+    probs = predict(model, tokenizer, texts)            # (N, K)
     save(model, tokenizer, "folder")                    # safetensors + tokenizer, for any tool
     model, tokenizer = load("folder", head="keep")      # else with a new, untrained head
 
@@ -33,8 +33,8 @@ DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 
 
 def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=False, choices=False,
-         probe=False, dtype="float32", lora=0):
-    """A classifier of two classes and its tokenizer, dropout off.
+         classes=2, probe=False, dtype="float32", lora=0):
+    """A classifier and its tokenizer, dropout off.
 
     model        hub name, name@revision (a branch, a tag or a commit), or folder
     label_words  what the classes are called, as the text would go on: [" negative", " positive"]
@@ -45,7 +45,8 @@ def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=Fal
     seed         of a random head, and of adapters
     max_tokens   longer texts lose their beginning; the place of the label word stays
     fsdp         spread over the processes of torchrun, for a model that does not fit on one GPU
-    choices      of which of two texts is right: its head gives one score of each, not two logits
+    choices      of which of several texts is right: its head gives one score of each
+    classes      else: how many there are, K logits; with head="keep" what the model has
     probe        other new layers, as RoBERTa's dense one, become the identity: the head reads what
                  was pretrained
     dtype        "float32"; "bf16": half the memory, to predict alone; the head stays float32
@@ -65,9 +66,11 @@ def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=Fal
     # What it is, before its weights are read.
     torch.manual_seed(seed)
     name, revision, config, tokenizer = begin(model)
-    outputs = 1 if choices else 2
+    if head == "keep" and has_head(config):
+        classes = max(2, config.num_labels)
+    outputs = 1 if choices else classes
     if head == "keep" and not (has_head(config) and config.num_labels == outputs):
-        wanted = "for choices" if choices else "of two classes"
+        wanted = "for choices" if choices else "of two or more classes"
         raise ValueError(f"{name} has no trained head {wanted}; "
                          "train_weak.py makes models that have one")
     config.num_labels = outputs
@@ -151,7 +154,7 @@ def set_head(model, tokenizer, name, revision, label_words, seed, insist=False):
     ids = []
     if is_causal(model) and label_words:
         ids = first_tokens(tokenizer, label_words)
-    if ids and (None in ids or ids[0] == ids[1]):
+    if ids and (None in ids or len(set(ids)) < len(ids)):
         same = f"the label words {label_words} do not begin with different tokens of {name}"
         if insist:
             raise ValueError(f"{same}; use --head=random")
@@ -164,8 +167,9 @@ def set_head(model, tokenizer, name, revision, label_words, seed, insist=False):
             raise ValueError(f"{name} is a classifier without output embeddings; use --head=random")
         language_model = from_checkpoint(
             AutoModelForCausalLM, name, dtype="auto", revision=revision)
-        words = language_model.get_output_embeddings().weight[ids]  # (2, H)
-        model.score.weight.copy_(words if model.config.num_labels == 2 else words[1:] - words[:1])
+        words = language_model.get_output_embeddings().weight[ids]  # (K, H)
+        of_choice = model.config.num_labels == 1  # how much more the second word than the first
+        model.score.weight.copy_(words[1:] - words[:1] if of_choice else words)
     else:
         model.head_is_random = True
         linear = head_of(model)
@@ -193,7 +197,7 @@ def save(model, tokenizer, folder):
 
 @torch.no_grad()
 def predict(model, tokenizer, texts, batch_size=32, compute=probabilities, what="predict"):
-    """Class probabilities of N texts, or N pairs of them -> (N, 2) float32, on the CPU, in order.
+    """Class probabilities of N texts, or N lists of choices -> (N, K) float32, on the CPU.
 
     compute  another function of the model, a batch of token ids and the padding token -> (B, W)
     what     stands before the progress bar; without it there is none
@@ -233,7 +237,7 @@ def sorted_batches(lengths, size):
 def finetune(model, tokenizer, texts, targets, loss, checkpointing=False, **recipe):
     """Trains model in place; `train` says how, and what the curve is that it returns.
 
-    texts          N strings, or N pairs of strings of which one is right
+    texts          N strings, or N lists of K choices of which one is right
     checkpointing  saves memory: activations are computed again for the backward pass
     """
     forget_names(model.config)

@@ -1,7 +1,7 @@
 """What a classifier makes of one batch of texts: token ids, logits, probabilities, features.
 
     ids = encode(tokenizer, texts)                        # token ids of each text
-    forward(model, ids[:32], tokenizer.pad_token_id)      # (32, 2) logits
+    forward(model, ids[:32], tokenizer.pad_token_id)      # (32, K) logits
 """
 
 import torch
@@ -14,12 +14,12 @@ from w2s.training import DEVICE
 def encode(tokenizer, texts):
     """Token ids of each text, cut on the left to the tokenizer's model_max_length.
 
-    Of a pair of texts it is a pair of such lists.
+    Of K choices it is a tuple of K such lists.
     """
     if isinstance(texts[0], str):
         return tokenizer(list(texts), truncation=True).input_ids
-    first, second = zip(*texts)
-    return list(zip(encode(tokenizer, first), encode(tokenizer, second)))
+    columns = [encode(tokenizer, column) for column in zip(*texts)]
+    return list(zip(*columns))
 
 
 def size(ids):
@@ -35,14 +35,14 @@ def padded(ids, pad):
 
 
 def forward(model, ids, pad, past=None):
-    """Logits of one batch -> (B, 2) float32.
+    """Logits of one batch -> (B, K) float32.
 
-    ids   B lists of token ids; or B pairs of them, whose scores are the logits
+    ids   B lists of token ids; or B tuples of K of them, whose scores are the logits
     past  keys and values of what a causal model has read before each of them
     """
     if isinstance(ids[0], tuple):
-        choices = [choice for pair in ids for choice in pair]
-        return forward(model, choices, pad).view(-1, 2)
+        choices = [choice for one in ids for choice in one]
+        return forward(model, choices, pad).view(len(ids), -1)
     if model.config.is_encoder_decoder:
         ids = [with_one_end(one, model.config.eos_token_id) for one in ids]
     tokens, lengths = padded(ids, pad)
@@ -68,12 +68,12 @@ def with_one_end(ids, end):
 
 
 def probabilities(model, ids, pad):
-    """Class probabilities of one batch -> (B, 2) float32."""
+    """Class probabilities of one batch -> (B, K) float32."""
     return forward(model, ids, pad).softmax(1)
 
 
 def pooled(model, ids, pad):
-    """What the head reads: B lists of token ids -> (B, H) float32; of B pairs, (B, 2H)."""
+    """What the head reads: B lists of token ids -> (B, H) float32; of choices (B, KH)."""
     read = []
 
     def keep(module, inputs):

@@ -1,6 +1,6 @@
 """The head of a classifier: which layer it is, and of what it is made.
 
-    linear = head_of(model)                         # gives two logits, or the score of a choice
+    linear = head_of(model)                         # gives the logits, or the score of a choice
     ids = first_tokens(tokenizer, [" no", " yes"])  # tokens whose embeddings it may start from
 """
 
@@ -18,7 +18,7 @@ def has_head(config):
 
 
 def head_name(model):
-    """The name of the linear layer that gives the two logits, or the score of a choice."""
+    """The name of the linear layer that gives the logits, or the score of a choice."""
     base = f"{model.base_model_prefix}."
     found = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)
              and module.out_features == model.config.num_labels and not name.startswith(base)]
@@ -32,7 +32,7 @@ def head_of(model):
 
 
 def forget_names(config):
-    """The classes are the data's 0 and 1 now, whatever the model called those it knew before."""
+    """The classes are the data's 0 to K - 1 now, whatever the model called those it knew before."""
     config.id2label = {i: f"LABEL_{i}" for i in range(config.num_labels)}
     config.label2id = {name: i for i, name in config.id2label.items()}
 

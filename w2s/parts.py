@@ -32,6 +32,6 @@ def rows_of_part(path, rows, part):
             dealt[row["label"]] += 1
         if part_of[group] == number:
             found.append(row)
-    if len({row["label"] for row in found}) < 2:
-        refuse(f"{path}: part {part} of it does not have examples of both classes")
+    if {row["label"] for row in found} != {row["label"] for row in rows}:
+        refuse(f"{path}: part {part} of it does not have examples of all classes")
     return found

@@ -32,15 +32,15 @@ CODE = *source.MODEL, "w2s/probe.py"
 class Backbone:
     """A frozen model, loaded only where the cache does not hold what it is asked for."""
 
-    def __init__(self, model, label_words, head, max_tokens, fsdp, choices):
+    def __init__(self, model, label_words, head, max_tokens, fsdp, choices, classes):
         seed = 0  # one model for all seeds
-        self.arguments = model, label_words, head, seed, max_tokens, fsdp, choices
+        self.arguments = model, label_words, head, seed, max_tokens, fsdp, choices, classes
 
         # All that decides what is computed: the name in the cache.
         content = model
         if os.path.exists(model):
             content = stage.fingerprint(model)["sha256"]
-        settings = label_words, head, max_tokens, choices
+        settings = label_words, head, max_tokens, choices, classes
         versions = [importlib.metadata.version(name) for name in ("torch", "transformers")]
         code = source.code_of(*CODE)
         self.key = content, *settings, DEVICE.type, BF16, versions, code
@@ -54,8 +54,8 @@ class Backbone:
     def begin(self):
         """What training begins with, a dict.
 
-        weight      (2, H); (1, H) for choices
-        bias        (2,) or (1,), if the head has one
+        weight      (K, H); (1, H) for choices
+        bias        (K,) or (1,), if the head has one
         random      whether they are noise
         parameters  how many the whole model has
         """
@@ -97,7 +97,8 @@ def cached(key, compute):
 
 
 def features(backbone, texts):
-    """What the head reads of N texts -> (N, H) float32 on the device, computed once."""
+    """What the head reads of N texts -> (N, H) float32 on the device, computed once; of N lists of
+    choices (N, KH)."""
     def compute():
         from w2s import classifier
 
@@ -109,11 +110,11 @@ def features(backbone, texts):
 
 
 def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=False, choices=False,
-         lora=0):
+         classes=2, lora=0):
     """A head (a linear layer) as classifier.load begins it, and the backbone that it reads."""
     if lora:
         raise ValueError("--linear_probe leaves it as it is, --lora adapts it: give one of them")
-    backbone = Backbone(model, label_words, head, max_tokens, fsdp, choices)
+    backbone = Backbone(model, label_words, head, max_tokens, fsdp, choices, classes)
     first = backbone.head
     outputs, width = first["weight"].shape
     linear = torch.nn.Linear(width, outputs, bias="bias" in first)
@@ -130,7 +131,7 @@ def parameters(head, backbone):
 
 
 def logits(head, inputs):
-    """(B, H), or of two choices (B, 2H) -> (B, 2)"""
+    """(B, H), or of K choices (B, KH) -> (B, K)"""
     return head(inputs.unflatten(1, (-1, head.in_features))).flatten(1)
 
 
@@ -147,7 +148,7 @@ def finetune(head, backbone, texts, targets, loss, checkpointing=False, **recipe
 
 @torch.no_grad()
 def predict(head, backbone, texts, batch_size=32, what=""):
-    """Class probabilities of N texts -> (N, 2) float32, on the CPU."""
+    """Class probabilities of N texts -> (N, K) float32, on the CPU."""
     return logits(head, features(backbone, texts)).softmax(1).cpu()
 
 

@@ -56,7 +56,7 @@ def shared(model, tokenizer, texts):
         return model.base_model(input_ids=tokens, use_cache=True).past_key_values
 
     def go_on(cache, ids):
-        """Class probabilities of a batch whose common tokens are in the cache -> (B, 2)"""
+        """Class probabilities of a batch whose common tokens are in the cache -> (B, K)"""
         past = copy.deepcopy(cache)
         past.batch_repeat_interleave(len(ids))
         rest = [one[len(common):] for one in ids]

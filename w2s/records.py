@@ -6,8 +6,6 @@
 Imports the standard library only.
 """
 
-import collections
-import hashlib
 import json
 import math
 import os
@@ -45,15 +43,15 @@ def is_id(value):
 
 
 def are_choices(value):
-    return isinstance(value, list) and len(value) == 2 and all(map(is_text, value))
+    return isinstance(value, list) and len(value) >= 2 and all(map(is_text, value))
 
 
 def is_label(value):
-    return type(value) is int and value in (0, 1)
+    return type(value) is int and value >= 0
 
 
 def are_probs(value):
-    if not (isinstance(value, list) and len(value) == 2):
+    if not (isinstance(value, list) and len(value) >= 2):
         return False
     numbers = all(type(p) in (int, float) and 0 <= p <= 1 for p in value)
     return numbers and abs(sum(value) - 1) < 1e-3
@@ -63,16 +61,22 @@ CHECKS = {  # key: (what it must be, for the message; the check)
     "id": ("a text or a whole number, in UTF-8", is_id),
     "group": ("a text or a whole number, in UTF-8", is_id),
     "text": ("a text that is not empty, in UTF-8", is_text),
-    "choices": ("two texts that are not empty", are_choices),
-    "label": ("0 or 1", is_label),
-    "probs": ("two probabilities that sum to 1", are_probs),
+    "choices": ("two or more texts that are not empty", are_choices),
+    "label": ("a class: 0, 1 or another whole number", is_label),
+    "probs": ("probabilities of two or more classes that sum to 1", are_probs),
 }
 
 
-def read_jsonl(path, *keys):
-    """The lines of a JSON Lines file as dicts, each checked as `lines` does. Ids must differ."""
+def read_jsonl(path, *keys, classes=None):
+    """The lines of a JSON Lines file as dicts, each checked as `lines` does. Ids must differ.
+
+    classes  how many the labels may be of, where that is known: 0 to classes - 1
+    """
     rows, first_line = [], {}
     for number, row in numbered(path, *keys):
+        if classes and row.get("label", 0) >= classes:
+            refuse(f"{path}:{number}: label {row['label']} is none of the {classes} classes that "
+                   f"are trained, 0 to {classes - 1}")
         name = row.get("id", number)
         before = first_line.setdefault(name, number)
         if before != number:
@@ -92,17 +96,36 @@ def lines(path, *keys):
 
 def numbered(path, *keys):
     """(line number, row) of each line of a JSON Lines file; see `lines`."""
+    first = {}  # {"choices" or "probs": (how many the first such line has, its number)}
     empty = True
     try:
         with open(path, "rb") as stream:
             for number, line in enumerate(stream, 1):
-                if not line.isspace():
-                    empty = False
-                    yield number, _row(line, f"{path}:{number}", keys)
+                if line.isspace():
+                    continue
+                empty = False
+                row = _row(line, f"{path}:{number}", keys)
+                for key in ("choices", "probs"):
+                    if any(key in wanted for wanted in keys) and key in row:
+                        _as_many(f"{path}:{number}", key, row, first, number)
+                yield number, row
     except OSError as error:
         refuse(f"cannot read {path}: {error.strerror}")
     if empty:
         refuse(f"{path}: the file is empty")
+
+
+def _as_many(where, key, row, first, number):
+    """Refuses a line of another number of choices or probs than the first one, or whose label is
+    beyond that number."""
+    many = len(row[key])
+    before, line = first.setdefault(key, (many, number))
+    if many != before:
+        refuse(f"{where}: {many} {key}, where line {line} has {before}; "
+               "all lines must have as many")
+    label = row.get("label", 0)
+    if type(label) is int and label >= many:
+        refuse(f"{where}: label {label} beside {many} {key}; 0 to {many - 1} are there")
 
 
 def _row(line, where, keys):
@@ -167,9 +190,12 @@ def read_labels(path):
     return rows
 
 
-def read_supervisor(path, test, test_rows):
+def read_supervisor(path, test, test_rows, classes):
     """{id: probs} of the supervisor's predictions on the test file."""
     probs = {row["id"]: row["probs"] for row in read_jsonl(path, "id", "probs")}
+    known = len(next(iter(probs.values())))
+    if known != classes:
+        refuse(f"{path} has probs of {known} classes, the student learns {classes}")
     if probs.keys() != {row["id"] for row in test_rows}:
         refuse(f"{path} does not hold the ids of {test}: "
                "the supervisor's predictions on this very file are needed")
@@ -186,73 +212,12 @@ def read_task(path):
         task = json.loads(given, object_pairs_hook=unique)
         prompt, words = task.get("prompt", "{text}"), task.get("label_words", ["0", "1"])
         is_right = all(map(is_text, (prompt, *words))) and "{text}" in prompt
-        if not (is_right and isinstance(words, list) and len(words) == len({*words}) == 2):
+        if not (is_right and isinstance(words, list) and len(words) == len({*words}) >= 2):
             refuse(f'{path}: "prompt" must hold {{text}}, '
-                   '"label_words" must be two different texts')
+                   '"label_words" must be different texts, one a class')
         return task
     except (OSError, ValueError, AttributeError, TypeError) as error:
         refuse(f"{path}: not a task.json ({error})")
-
-
-def one_form(path, forms):
-    """Whether rows are choices, of {whether a row is one, for all rows}."""
-    if len(forms) > 1:
-        refuse(f"{path}: some lines have choices where others have a text; "
-               "the two forms do not mix")
-    return forms == {True}
-
-
-def both_classes(path, rows):
-    """Refuses ground truth that is all of one class: nothing can be learned from it.
-
-    Soft labels may lean to one side.
-    """
-    labels = {row.get("label") for row in rows if "probs" not in row}
-    if len(labels) == 1:
-        refuse(f"{path}: all labels are {labels.pop()}; examples of both classes are needed")
-
-
-def texts(path, rows, like=()):
-    """What a model reads of each row: its text, or its two choices; in the form of others it read.
-
-    like  texts of other rows
-    """
-    forms = {"choices" in row for row in rows}
-    forms |= {isinstance(text, list) for text in like}
-    one_form(path, forms)
-    return [row["choices"] if "choices" in row else row["text"] for row in rows]
-
-
-def soft_labels(rows):
-    """[p0, p1] of each row; of ground truth, certain."""
-    return [row.get("probs") or [1 - row["label"], row["label"]] for row in rows]
-
-
-def hold_out(path, rows):
-    """Rows to train on, and a tenth of them that is held out, whole groups of them.
-
-    A hash of id, or group, chooses: the same examples for student and ceiling, whatever the order
-    of their files. Groups larger than a tenth come last.
-    """
-    groups = [str(row["id"] if row.get("group") is None else row["group"]) for row in rows]
-    sizes = collections.Counter(groups)
-    tenth = max(1, len(rows) // 10)
-
-    def place(group):
-        return sizes[group] > tenth, hashlib.sha256(group.encode()).digest()
-
-    last = sorted(map(place, groups))[tenth - 1]
-    train_rows, held_rows = [], []
-    for row, group in zip(rows, groups):
-        if place(group) <= last:
-            held_rows.append(row)
-        else:
-            train_rows.append(row)
-
-    if 2 * len(held_rows) > len(train_rows):
-        refuse(f"{path}: --evals would hold {len(held_rows)} of {len(rows)} labels out, "
-               "whole groups of them; there are too few")
-    return train_rows, held_rows
 
 
 def write_jsonl(path, rows):
@@ -262,15 +227,15 @@ def write_jsonl(path, rows):
 
 
 def with_probs(rows, probs, *keys):
-    """Lines to write: the rows' keys and their class probabilities (N, 2), to six decimals."""
-    p1s = [round(float(p[1]), 6) for p in probs]
-    if any(math.isnan(p1) for p1 in p1s):
-        refuse("the model's predictions are not numbers: its training has diverged; "
-               "a smaller --lr may help")
+    """Lines to write: the rows' keys and their class probabilities (N, K), to six decimals."""
     found = []
-    for row, p1 in zip(rows, p1s):
+    for row, of_row in zip(rows, probs):
+        others = [round(float(p), 6) for p in of_row[1:]]
+        if any(map(math.isnan, others)):
+            refuse("the model's predictions are not numbers: its training has diverged; "
+                   "a smaller --lr may help")
         line = {key: row[key] for key in keys if key in row}
-        found.append({**line, "probs": [round(1 - p1, 6), p1]})
+        found.append({**line, "probs": [max(0.0, round(1 - sum(others), 6)), *others]})
     return found
 
 

@@ -6,7 +6,7 @@ Loads torch only where a model is loaded.
 import itertools
 import os
 
-from w2s import hub, records
+from w2s import hub, inputs, records
 from w2s.records import refuse, warn
 
 
@@ -29,8 +29,11 @@ def as_inputs(models):
     return {f"model{number}": model for number, model in enumerate(models, 1)}
 
 
-def load(model, choices, label_words, batch_size, dtype):
-    """A function that gives a supervisor's class probabilities of a file of N rows, (N, 2)."""
+def load(model, choices, highest, label_words, batch_size, dtype):
+    """A function that gives a supervisor's class probabilities of a file of N rows, (N, K).
+
+    highest  the highest label in the data
+    """
     hub.go_offline_if_unreachable(model)
     import torch
 
@@ -38,24 +41,34 @@ def load(model, choices, label_words, batch_size, dtype):
 
     with hub.fetching(model):
         net, tokenizer = classifier.load(model, head="keep", choices=choices, dtype=dtype)
-    turned = not choices and the_other_way_round(model, net.config.id2label, label_words)
+    classes = choices or net.config.num_labels
+    if highest >= classes or not choices and len(label_words or range(classes)) != classes:
+        refuse(f"{model} tells {classes} classes apart, the data has "
+               f"{max(highest + 1, len(label_words))}")
+    order = None if choices else order_of_classes(model, net.config.id2label, label_words)
 
     def predict(path, count):
         found = []
         rows = records.lines(path, "id", "text|choices")
         bar = classifier.progress(count, "label", " texts")
         while chunk := list(itertools.islice(rows, 1024)):
-            texts = records.texts(path, chunk)
+            texts = inputs.texts(path, chunk)
             found.append(classifier.predict(net, tokenizer, texts, batch_size, what=""))
             bar.update(len(chunk))
         bar.close()
         probs = torch.cat(found)
-        return probs.flip(1) if turned else probs
+        return probs[:, order] if order else probs
     return predict
 
 
+def each(said, place):
+    """What each of several supervisors says of one text, [[p0, p1, ...], ...]. said: (N, K) each"""
+    lines = [records.with_probs([{}], one[place:place + 1])[0] for one in said]
+    return [line["probs"] for line in lines]
+
+
 def mean(said):
-    """The mean of what several supervisors say, (N, 2) each."""
+    """The mean of what several supervisors say, (N, K) each."""
     return sum(said) / len(said)
 
 
@@ -63,30 +76,31 @@ def tested(rows, said):
     """Predictions of several supervisors together, a line a row, and the accuracies of each alone.
 
     rows  N of a test file
-    said  what each says of them, (N, 2)
+    said  what each says of them, (N, K)
     """
     alone = [records.accuracy(records.with_probs(rows, one, "label")) for one in said]
     together = records.with_probs(rows, mean(said), "id", "label")
     return together, [metrics["accuracy"] for metrics in alone]
 
 
-def the_other_way_round(model, id2label, label_words):
-    """Whether a model from elsewhere has the task's classes in the other order.
+def order_of_classes(model, id2label, label_words):
+    """Where a model from elsewhere has the task's classes, in the task's order; None where it has
+    them in that order, as far as its names tell.
 
     One line says so, or which class is which where its names are not the task's label words.
     """
-    names = [str(id2label.get(i, "")).strip() for i in range(2)]
+    names = [str(id2label[i]).strip() for i in sorted(id2label)]
     found = [name.lower() for name in names]
     wanted = [word.strip().lower() for word in label_words]
-    of_ours = names == ["LABEL_0", "LABEL_1"]  # a model of train_weak.py
+    of_ours = names == [f"LABEL_{i}" for i in range(len(names))]  # a model of train_weak.py
     if of_ours or found == wanted:
-        return False
+        return None
 
-    which = f"{model} calls class 0 {names[0]!r} and class 1 {names[1]!r}"
+    which = f"{model} calls its classes " + ", ".join(map(repr, names))
     if wanted:
-        which += f", the task {wanted[0]!r} and {wanted[1]!r}"
-    if wanted and found == wanted[::-1]:
-        warn(f"{which}: its probabilities are turned round to the task's order")
-        return True
+        which += ", the task " + ", ".join(map(repr, wanted))
+    if sorted(found) == sorted(wanted):
+        warn(f"{which}: its probabilities are brought into the task's order")
+        return [found.index(word) for word in wanted]
     warn(f"{which}: see that these are the data's classes, in its order")
-    return False
+    return None

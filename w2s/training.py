@@ -47,10 +47,10 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
     """Trains model in place: AdamW, the learning rate of `schedule`, gradients clipped at norm 1.
 
     model       on DEVICE, without dropout or batch norm: parts of a batch may be computed twice
-    forward     index tensor (b,), on the CPU -> logits (b, 2), float32, of those examples
+    forward     index tensor (b,), on the CPU -> logits (b, K), float32, of those examples
     lengths     (N,) tensor, tokens: similar ones share a batch; the progress bar counts them
-    targets     (N, 2) soft labels; one-hot for ground truth
-    loss        of the whole batch: logits (B, 2), targets (B, 2), share of training done -> scalar
+    targets     (N, K) soft labels; one-hot for ground truth
+    loss        of the whole batch: logits (B, K), targets (B, K), share of training done -> scalar
     microbatch  examples that a process computes at a time, 0 for all; the result is the same
     state       file of this run's state: saved every save_minutes, gone on from if it is there
     evaluate    step -> a dict for the curve: called at `evals` steps, evenly spread, and the last
@@ -123,7 +123,7 @@ def gradients(model, forward, batch, targets, loss, step_frac, size):
     """
     def compute(microbatch):
         some = batch[microbatch] if len(microbatch) else batch[:1]  # with --fsdp all must take part
-        return forward(some)[:len(microbatch)]  # (b, 2)
+        return forward(some)[:len(microbatch)]  # (b, K)
 
     # First pass: the logits of the whole batch, gathered from all processes.
     def first_pass(size):
@@ -132,7 +132,7 @@ def gradients(model, forward, batch, targets, loss, step_frac, size):
             return microbatches, [compute(microbatch) for microbatch in microbatches]
 
     (microbatches, outputs), first_size = halve_on_oom(first_pass, size, model)
-    logits = torch.zeros(len(batch), 2, device=DEVICE)
+    logits = torch.zeros(len(batch), outputs[0].shape[1], device=DEVICE)
     logits[torch.cat(microbatches)] = torch.cat([output.detach() for output in outputs])
     if WORLD > 1:
         dist.all_reduce(logits)
@@ -142,7 +142,7 @@ def gradients(model, forward, batch, targets, loss, step_frac, size):
     if getattr(value, "shape", None) != () or not getattr(value, "requires_grad", False):
         raise TypeError(f"the loss gave {getattr(value, 'shape', value)}, not a scalar with "
                         "gradient: is .mean() missing, or return?")
-    slopes, = torch.autograd.grad(value, logits)  # (B, 2)
+    slopes, = torch.autograd.grad(value, logits)  # (B, K)
     value = value.item()  # here, where a GPU has the backward pass to come, it need not run dry
 
     # Second pass: each microbatch pushes its slice of this gradient back.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from w2s import hub, parts, probe, records, stage
+from w2s import hub, inputs, parts, probe, records, stage
 
 L2 = 0.1  # times half the squared weights, beside the mean log loss; features have variance 1
 
@@ -23,16 +23,17 @@ def of_labels(path, rows, models, train):
     train   the file of which each was trained on a part
     """
     train_rows = records.read_jsonl(train, "id", "text|choices", "label")
-    texts = records.texts(path, rows)
-    records.texts(train, train_rows, like=texts)
+    texts = inputs.texts(path, rows)
+    inputs.texts(train, train_rows, like=texts)
     others = [rows_of_others(model, train, train_rows) for model in models]
 
-    class1 = torch.tensor([row["probs"][1] > row["probs"][0] for row in rows])
+    classes = len(rows[0]["probs"])
+    labelled = torch.tensor([row["probs"].index(max(row["probs"])) for row in rows])
     total = torch.zeros(len(rows))
     for model, known in zip(models, others):
-        p_right, says_1 = of_supervisor(model, known, texts)
-        # where it is on the other side, the label is right where it is wrong
-        total += torch.where(says_1 == class1, p_right, 1 - p_right)
+        p_right, says = of_supervisor(model, known, texts)
+        # where it says another class, the label may be right where it is wrong
+        total += torch.where(says == labelled, p_right, (1 - p_right) / (classes - 1))
     return (total / len(models)).tolist()
 
 
@@ -55,7 +56,7 @@ def rows_of_others(model, train, train_rows):
 
 
 def of_supervisor(model, known, texts):
-    """How likely a supervisor is right on each of N texts, (N,), and whether it says class 1, (N,).
+    """How likely a supervisor is right on each of N texts, (N,), and which class it says, (N,).
 
     known  rows with ground truth that it has not learned
     """
@@ -65,25 +66,29 @@ def of_supervisor(model, known, texts):
         head, backbone = probe.load(model, head="keep", choices=isinstance(texts[0], list))
 
     def read(texts):
-        says_1 = probe.predict(head, backbone, texts)[:, 1] > 0.5
-        return probe.features(backbone, texts).cpu().double(), says_1
+        probs = probe.predict(head, backbone, texts)  # (N, K)
+        says = torch.nn.functional.one_hot(probs.argmax(1), probs.shape[1])
+        return probe.features(backbone, texts).cpu().double(), says
 
-    features, says_1 = read(known_texts)
+    features, says = read(known_texts)
     mean, deviation = features.mean(0), features.std(0) + 1e-6
-    weights = fit(regressors((features - mean) / deviation, says_1), says_1 == (label == 1))
-    features, says_1 = read(texts)
-    logits = regressors((features - mean) / deviation, says_1) @ weights
-    return logits.sigmoid().float(), says_1
+    right = says.argmax(1) == label
+    weights = fit(regressors((features - mean) / deviation, says), right)
+    features, says = read(texts)
+    logits = regressors((features - mean) / deviation, says) @ weights
+    return logits.sigmoid().float(), says.argmax(1)
 
 
-def regressors(features, says_1):
-    """(N, H) features and the side that the supervisor takes -> (N, 2H + 2) of the regression.
+def regressors(features, says):
+    """(N, H) features and what the supervisor says, one-hot (N, K) -> (N, K (H + 1)).
 
-    A supervisor is right where its features speak for the side that it takes: so they count times
-    that side, 1 or -1, too. The last column is constant.
+    A supervisor is right where its features speak for the class that it says: so they count times
+    1 where it says a class, and -1 where not, too, for each class but the first. The last column is
+    constant.
     """
-    side = 2 * says_1.double()[:, None] - 1
-    return torch.cat([features, side * features, side, torch.ones_like(side)], 1)
+    sides = 2 * says[:, 1:].double() - 1  # (N, K - 1)
+    by_side = [side[:, None] * features for side in sides.T]
+    return torch.cat([features, *by_side, sides, torch.ones_like(sides[:, :1])], 1)
 
 
 def fit(regressors, right):

@@ -4,7 +4,7 @@
     python evaluate_pgr.py --weak=A.jsonl --ceiling=B.jsonl --students=C.jsonl,D.jsonl --out=DIR
 
 PGR = (student - weak) / (ceiling - weak), the performance gap recovered, in test accuracy (Burns et
-al. 2023, arXiv 2312.09390). A prediction file holds {"id", "label", "probs": [p0, p1]} a line;
+al. 2023, arXiv 2312.09390). A prediction file holds {"id", "label", "probs": [p0, p1, ...]} a line;
 files are joined by id. What the same models made of a second test file (--test2 of the stages that
 train and label), predictions2.jsonl, has tables of its own.
 

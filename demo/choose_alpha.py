@@ -49,16 +49,27 @@ def confusion(seed, weak):
         raise SystemExit(f"choose_alpha.py: {data}/weak_train.jsonl leaves no rows of both classes "
                          f"over that are not in {demo}; prepare it without --max_train")
     model = classifier.load(results / seed / f"weak_{weak}" / "model", head="keep")
-    said = metrics.predicted(classifier.predict(*model, [row["text"] for row in rows])[:, 1])
+    said = classifier.predict(*model, [row["text"] for row in rows]).numpy()
+    said = metrics.predicted(said)  # (n, 2)
     label = np.array([row["label"] for row in rows])
     return np.stack([said[label == true].mean(0) for true in (0, 1)])
 
 
 # ------------------------------------------------------------------------------------------ rules
+def of_two(p1):
+    """(n,) probabilities of class 1, or labels -> (n, 2)"""
+    return np.stack([1 - p1, p1], -1)
+
+
+def same(p1, other):
+    """Whether two predictions are of the same class."""
+    return metrics.same(of_two(p1), of_two(other))
+
+
 # p1, control, weak: (n,) of student, its control and the supervisor on held-out texts
 
 def weak_agreement(p1, control, weak, noise, others):
-    return metrics.same(p1, weak).mean()
+    return same(p1, weak).mean()
 
 
 def weak_loss(p1, control, weak, noise, others):
@@ -68,16 +79,16 @@ def weak_loss(p1, control, weak, noise, others):
 def noise_model(p1, control, weak, noise, others):
     """Likelihood of the supervisor's classes, if it errs as it does on weak_train."""
     says = (np.stack([1 - p1, p1], 1) @ noise).clip(1e-6)  # (n, 2)
-    return (metrics.predicted(weak) * np.log(says)).sum(1).mean()
+    return (metrics.predicted(of_two(weak)) * np.log(says)).sum(1).mean()
 
 
 def labels_share(p1, control, weak, noise, others):
-    return (metrics.same(p1, weak) - metrics.same(control, weak)).mean()
+    return (same(p1, weak) - same(control, weak)).mean()
 
 
 def other_seeds(p1, control, weak, noise, others):
     """Agreement with the students of supervisors of other seeds, of which there must be some."""
-    return sum(metrics.same(p1, other).mean() for other in others)
+    return sum(same(p1, other).mean() for other in others)
 
 
 RULES = {
@@ -101,7 +112,7 @@ def measure(seed, weak, seeds):
         others = [read(other, name)[0][held_out] for other in seeds if other != seed]
         seen = [p.clip(1e-6, 1 - 1e-6)[held_out] for p in (p1, control, of_weak)]
         scores = {name: rule(*seen, noise, others) for name, rule in RULES.items()}
-        found[alpha] = scores, metrics.same(p1, label)[~held_out].mean()
+        found[alpha] = scores, same(p1, label)[~held_out].mean()
     return found
 
 
@@ -121,7 +132,7 @@ def main():
     accuracy = {}
     for folder in results.glob("seed0/weak_*"):
         weak = folder.name.removeprefix("weak_")
-        accuracy[weak] = np.mean([metrics.same(*read(seed, f"weak_{weak}")) for seed in seeds])
+        accuracy[weak] = np.mean([same(*read(seed, f"weak_{weak}")) for seed in seeds])
     rungs = sorted(accuracy, key=accuracy.get)
     found = {}
     for weak in rungs:

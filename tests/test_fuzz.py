@@ -14,7 +14,7 @@ from hypothesis import given, settings
 
 import evaluate_pgr
 import prepare_data
-from w2s import figures, pairs, records, report, stage, tables
+from w2s import figures, metrics, pairs, records, report, stage, tables
 
 FUZZ = settings(derandomize=True, deadline=None, database=None)
 
@@ -159,13 +159,15 @@ EXAMPLE = st.tuples(st.integers(0, 1), PROBABILITY, PROBABILITY, PROBABILITY)
 def test_a_report_of_any_predictions_has_numbers_in_their_ranges(examples, seeds):
     # a weak, a ceiling and a student file of every seed
     label, *columns = map(np.array, zip(*examples))
-    files, p1 = [], {}
+    truth = metrics.one_hot(label, 2)
+    files, probs = [], {}
     for seed in range(seeds):
         names = [f"{role}{seed}" for role in ("w", "c", "s")]
         files.append(pairs.Run(*names))
         for name, column in zip(names, columns):
-            p1[name] = np.roll(column, seed)
-    found = report.pair_report("w", "c", {"xent": files, "conf": files[:1]}, label, p1)
+            p1 = np.roll(column, seed)
+            probs[name] = np.stack([1 - p1, p1], 1)
+    found = report.pair_report("w", "c", {"xent": files, "conf": files[:1]}, truth, probs)
 
     text = json.dumps(found)  # NaN and Infinity are no JSON
     assert "NaN" not in text and "Infinity" not in text

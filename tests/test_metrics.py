@@ -7,6 +7,11 @@ from conftest import write
 from w2s import metrics, records
 
 
+def of_two(*p1s):
+    """Probabilities of two classes, (..., 2) each, from those of class 1; a label is one, too."""
+    return [np.stack([1 - np.asarray(p1), p1], -1) for p1 in p1s]
+
+
 def all_pairs(p1, label):
     """AUC of (n,) predictions and DeLong's variance of it, from a table of all pairs."""
     class1, class0 = p1[label == 1][:, None], p1[label == 0]
@@ -20,16 +25,16 @@ def test_auc_by_hand():
     # class 1 at .9 .4 .4, class 0 at .4 .2: of six pairs four are won and two are ties
     label = np.array([1, 1, 1, 0, 0])
     p1 = np.array([[0.9, 0.4, 0.4, 0.4, 0.2]])
-    found = metrics.describe(p1, label)
+    found = metrics.describe(*of_two(p1, label))
     assert found["auc"] == pytest.approx(5 / 6)
     # class 1 wins 1, 3/4, 3/4 of its pairs: variance 1/72, by 3; class 0 2/3, 1: 1/36, by 2
     assert found["auc_se"] == pytest.approx((1 / 72 / 3 + 1 / 36 / 2) ** 0.5)
     # no order at all; the right one; the wrong one
-    assert metrics.describe(np.full((1, 5), 0.7), label)["auc"] == 0.5
-    assert metrics.describe(np.array([[0.9, 0.8, 0.7, 0.6, 0.5]]), label)["auc"] == 1
-    assert metrics.describe(np.array([[0.1, 0.2, 0.3, 0.4, 0.5]]), label)["auc"] == 0
+    assert metrics.describe(*of_two(np.full((1, 5), 0.7), label))["auc"] == 0.5
+    assert metrics.describe(*of_two(np.array([[0.9, 0.8, 0.7, 0.6, 0.5]]), label))["auc"] == 1
+    assert metrics.describe(*of_two(np.array([[0.1, 0.2, 0.3, 0.4, 0.5]]), label))["auc"] == 0
     # of one class there are no pairs
-    found = metrics.describe(p1, np.ones(5, int))
+    found = metrics.describe(*of_two(p1, np.ones(5, int)))
     assert found["auc"] is None and found["auc_se"] is None
 
 
@@ -41,10 +46,10 @@ def test_auc_is_the_count_of_all_pairs_and_its_error_that_of_delong():
         p1[1:] = p1[1:].round(1)  # many ties
         for of_seed in p1:
             auc, variance = all_pairs(of_seed, label)
-            found = metrics.describe(of_seed[None], label)
+            found = metrics.describe(*of_two(of_seed[None], label))
             assert found["auc"] == pytest.approx(auc)
             assert found["auc_se"] == pytest.approx(variance**0.5)
-        found = metrics.describe(p1, label)
+        found = metrics.describe(*of_two(p1, label))
         assert found["auc"] == pytest.approx(np.mean([all_pairs(one, label)[0] for one in p1]))
 
 
@@ -68,7 +73,7 @@ def test_calibration_by_hand():
     # for a bin of less than five is not drawn
     p1 = np.tile([[0.9, 0.9, 0.1, 0.1, 0.6, 0.4]], 4)
     label = np.tile([1, 1, 0, 1, 0, 1], 4)
-    found = metrics.calibration(p1, label)
+    found = metrics.calibration(*of_two(p1, label))
     assert found["confidence"] == pytest.approx(0.8)
     assert found["ece"] == pytest.approx(4 / 6 * abs(0.75 - 0.9) + 2 / 6 * abs(0 - 0.6))
     assert found["brier"] == pytest.approx((3 * 0.1**2 + 0.9**2 + 2 * 0.6**2) / 6)
@@ -78,14 +83,14 @@ def test_calibration_by_hand():
     assert round(sure["confidence"], 6) == 0.9 and sure["accuracy"] == 0.75
     assert sure["share"] == pytest.approx(4 / 6)
     # 1.0 belongs to the last bin
-    assert metrics.calibration(np.array([[1.0, 0.0]]), np.array([1, 0]))["ece"] == 0
+    assert metrics.calibration(*of_two(np.array([[1.0, 0.0]]), np.array([1, 0])))["ece"] == 0
 
 
 def test_errors_of_two_seeds_do_not_cancel():
     """One seed too sure, one not sure enough, in the same bin: neither is calibrated."""
     p1, label = np.full((2, 10), 0.8), np.ones(10, int)
     p1[1, :4] = 0.2  # right on all, and right on 6 of 10
-    assert metrics.calibration(p1, label)["ece"] == pytest.approx(0.2)
+    assert metrics.calibration(*of_two(p1, label))["ece"] == pytest.approx(0.2)
 
 
 def test_standard_error_of_a_share_is_that_of_resampling():
@@ -103,21 +108,21 @@ def test_agreement_and_disagreement_by_hand():
     label = np.ones(80, int)
     weak = np.array([[0.9, 0.9, 0.9, 0.9, 0.3, 0.3, 0.3, 0.3] * 10])  # right on the first four
     student = np.array([[0.8, 0.8, 0.8, 0.01, 0.95, 0.95, 0.6, 0.2] * 10])
-    found = metrics.agreement(student, weak, label)
+    found = metrics.agreement(*of_two(student, weak, label))
     assert found["agreement"] == 0.5
     assert found["agreement_weak_right"] == 0.75 and found["agreement_weak_wrong"] == 0.25
     assert found["agreement_weak_right_se"] == pytest.approx((0.75 * 0.25 / 40) ** 0.5)
 
     # they differ on 3 (student surer by .09, wrong), 4 and 5 (surer by .25, right) and 6 (less
     # sure by .1, right)
-    found = metrics.disagreement(student, weak, label)
+    found = metrics.disagreement(*of_two(student, weak, label))
     assert found["right_if_surer"] == pytest.approx(2 / 3) and found["right_if_less_sure"] == 1
     # quantiles fall together where so many are equal: three bins
     bins = [(round(one["surer_by"], 3), one["right"]) for one in found["by_confidence"]]
     assert bins == [(-0.1, 1), (0.09, 0), (0.25, 1)]
 
     # of one example and of three nothing is claimed
-    found = metrics.disagreement(student[:, :8], weak[:, :8], label[:8])
+    found = metrics.disagreement(*of_two(student[:, :8], weak[:, :8], label[:8]))
     assert found["right_if_less_sure"] is found["right_if_surer"] is None
     assert found["by_confidence"] == []
 
@@ -139,20 +144,20 @@ def test_a_tie_is_half_right_and_neither_class(tmp_path):
     # right by 1/2, 0, 0, 1/2, 0; and the supervisor by 1, 1, 1/2, 1/2, 0
     assert records.accuracy(student_rows)["accuracy"] == 1 / 5
     assert records.accuracy(weak_rows)["accuracy"] == 3 / 5
-    found = metrics.describe(student, label)
-    assert found["accuracy"] == 1 / 5 and found["class1_seeds"] == [3 / 5]
-    assert metrics.describe(weak, label)["accuracy"] == 3 / 5
+    found = metrics.describe(*of_two(student, label))
+    assert found["accuracy"] == 1 / 5 and found["class_shares_seeds"] == [[2 / 5, 3 / 5]]
+    assert metrics.describe(*of_two(weak, label))["accuracy"] == 3 / 5
 
     # the same prediction by 1/2, 0, 1/2, 1/2, 1; the third and fourth have a supervisor that ties
     pairs = zip(student_rows, weak_rows)
     agrees = [records.same(one["probs"], other["probs"]) for one, other in pairs]
-    assert agrees == metrics.same(student, weak)[0].tolist() == [0.5, 0, 0.5, 0.5, 1] * 5
-    found = metrics.agreement(student, weak, label)
+    assert agrees == metrics.same(*of_two(student, weak))[0].tolist() == [0.5, 0, 0.5, 0.5, 1] * 5
+    found = metrics.agreement(*of_two(student, weak, label))
     assert found["agreement"] == 1 / 2
     assert found["agreement_weak_right"] == 1 / 4 and found["agreement_weak_wrong"] == 1
 
     # only the second is another prediction, a wrong one and the less sure
-    found = metrics.disagreement(student, weak, label)
+    found = metrics.disagreement(*of_two(student, weak, label))
     assert found["right_if_less_sure"] == 0 and found["right_if_surer"] is None
 
 
@@ -162,9 +167,26 @@ def test_probabilities_of_any_number_of_classes():
     assert records.normalised([0.25, 0.2505]) == [0.25 / 0.5005, 0.2505 / 0.5005]
 
 
+def test_three_classes_by_hand():
+    truth = metrics.one_hot([0, 1, 2, 2], 3)
+    student = np.array([[[0.6, 0.2, 0.2], [0.5, 0.3, 0.2], [0.2, 0.4, 0.4], [0.0, 0.0, 1.0]]])
+    weak = np.array([[[0.7, 0.2, 0.1], [0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0.1, 0.2, 0.7]]])
+    found = metrics.describe(student, truth)
+    assert found["accuracy"] == (1 + 0 + 0.5 + 1) / 4 and found["auc"] is None
+    assert found["class_shares_seeds"] == [[2 / 4, 0.5 / 4, 1.5 / 4]]
+    assert found["confidence"] == pytest.approx((0.6 + 0.5 + 0.4 + 1) / 4)
+    # half of the squared errors: .16 + .04 + .04, .25 + .49 + .04, .04 + .16 + .36, 0
+    assert found["brier"] == pytest.approx((0.24 + 0.78 + 0.56) / 2 / 4)
+    # bins from 1/3 to 1, a fifteenth wide: each example in one of its own
+    assert found["ece"] == pytest.approx((0.4 + 0.5 + 0.1 + 0) / 4)
+    # they agree on the first two and the last, and by half on the third
+    assert metrics.same(student, weak).tolist() == [[1, 1, 0.5, 1]]
+    assert metrics.agreement(student, weak, truth)["agreement"] is None  # of four: too few to say
+
+
 def test_a_student_that_never_differs():
     p1 = np.array([[0.9, 0.2]])
-    found = metrics.disagreement(p1, p1, np.array([1, 1]))
+    found = metrics.disagreement(*of_two(p1, p1, np.array([1, 1])))
     assert found.pop("by_confidence") == [] and list(found.values()) == [None] * 4
 
 

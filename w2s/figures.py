@@ -170,7 +170,8 @@ def confidence(reports, path):
         students = styled_students(report)
 
         # calibration of all models
-        left.plot([0.5, 1], [0.5, 1], color=GREY, lw=1, ls=":")
+        guess = 1 / len(report["class_shares"])
+        left.plot([guess, 1], [guess, 1], color=GREY, lw=1, ls=":")
         weak = report["weak"], WEAK, "v", "weak supervisor"
         ceiling = report["ceiling"], CEILING, "P", "strong ceiling"
         for model, colour, marker, name in [weak, *students, ceiling]:
@@ -184,7 +185,7 @@ def confidence(reports, path):
         for student, colour, marker, name in students:
             x, y, se = columns_of(student["by_confidence"], "surer_by", "right", "right_se")
             right.errorbar(x, y, se, color=colour, marker=marker, label=name, **thin)
-        right.axhline(0.5, color=GREY, lw=1, ls=":")
+        right.axhline(guess, color=GREY, lw=1, ls=":")
         right.axvline(0, color=GREY, lw=1, ls=":")
         right.set(xlabel="student's minus supervisor's confidence",
                   ylabel="student right, where the two differ", ylim=(0, 1.02))

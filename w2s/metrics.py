@@ -1,38 +1,42 @@
 """What the report measures, from predictions alone: accuracy, AUC, PGR, agreement, calibration.
 
-Predictions are p1, (S, n): the probability of class 1, over S seeds and n test examples; labels are
-(n,) of 0 and 1. A tie, p1 = 0.5, is half right and half wrong. Standard errors and intervals count
-the choice of test examples and, where there are several seeds, that of seeds.
+Predictions are (S, n, K): probabilities of K classes, over S seeds and n test examples; the truth
+is (n, K), 1 at the right class. A tie is right by half, or evenly among more. Standard errors and
+intervals count the choice of test examples and, where there are several seeds, that of seeds.
 
 Needs nothing but numpy: copy this file into a project of your own.
 
-    weak, ceiling, student = map(np.atleast_2d, (weak, ceiling, student))  # a seed's p1 may be (n,)
-    right = np.stack([same(p1, label) for p1 in (weak, ceiling, student)])
+    truth = one_hot(labels, 2)            # labels: (n,) of 0 and 1
+    student = np.stack([1 - p1, p1], -1)  # p1: (S, n), of class 1; likewise weak, ceiling
+    right = np.stack([same(probs, truth) for probs in (weak, ceiling, student)])  # (3, S, n)
     pgr_interval(right)  # {"pgr": 0.75, "pgr_low": ..., "pgr_high": ...}
-    describe(student, label), agreement(student, weak, label)
+    describe(student, truth), agreement(student, weak, truth)
 """
 
 import numpy as np
 
-BINS = 10  # of confidence, from 0.5 to 1
+BINS = 10  # of confidence, from that of a guess, 1/K, to 1
 
 
-def predicted(p1):
-    """Share of each class in a prediction: all to the likelier one, evenly where classes tie.
+def one_hot(labels, classes):
+    """(n,) of 0 to classes - 1 -> (n, classes)"""
+    return np.eye(classes)[labels]
 
-    p1  (...) -> (..., 2); a label of 0 or 1 is a p1 too. records.predicted is the same rule.
+
+def predicted(probs):
+    """Share of each class in a prediction, (..., K): all to the likeliest one, evenly where classes
+    tie. records.predicted is the same rule.
     """
-    probs = np.stack([1 - np.asarray(p1), p1], -1)
     likeliest = probs == probs.max(-1, keepdims=True)
     return likeliest / likeliest.sum(-1, keepdims=True)
 
 
-def same(p1, other):
-    """1 where two predictions are of the same class, 0 where not, 0.5 where one of them ties.
+def same(probs, other):
+    """1 where two predictions are of the same class, 0 where not, 0.5 where one of two ties.
 
-    p1, other  (...) -> (...); with the label as the other it says whether a prediction is right
+    probs, other  (..., K) -> (...); with the truth as the other: whether a prediction is right
     """
-    return (predicted(p1) * predicted(other)).sum(-1)
+    return (predicted(probs) * predicted(other)).sum(-1)
 
 
 def variances(values):
@@ -68,29 +72,31 @@ def share_se(values, where):
     return float(share), mean_se((values - share) * where / where.mean())[1]
 
 
-def describe(p1, label):
-    """Accuracy and AUC with their standard errors, share of class 1 in each seed, `calibration`.
+def describe(probs, truth):
+    """Accuracy and AUC with their standard errors, shares of the classes in each seed,
+    `calibration`.
 
-    AUC is that of a seed, and their mean; None where the test examples are all of one class.
+    AUC is that of a seed, and their mean; None where there are more than two classes, or where the
+    test examples are all of one.
     """
-    right = same(p1, label)
+    right = same(probs, truth)
     accuracy, se = mean_se(right)
-    class1 = predicted(p1)[..., 1].mean(1)
-    found = {"accuracy": accuracy, "accuracy_se": se, "class1_seeds": class1.tolist()}
+    shares = predicted(probs).mean(1)  # (S, K)
+    found = {"accuracy": accuracy, "accuracy_se": se, "class_shares_seeds": shares.tolist()}
     found["auc"], found["auc_se"] = None, None
-    if 0 < label.mean() < 1:
-        found["auc"], found["auc_se"] = mean_se(auc_values(p1, label))
-    found |= calibration(p1, label)
-    if len(p1) > 1:
+    if truth.shape[-1] == 2 and truth.any(0).all():
+        found["auc"], found["auc_se"] = mean_se(auc_values(probs[..., 1], truth[:, 1]))
+    found |= calibration(probs, truth)
+    if len(probs) > 1:
         found["accuracy_seeds"] = right.mean(1).tolist()
-        found["accuracy_se_seeds"] = float(right.mean(1).std(ddof=1) / len(p1) ** 0.5)
+        found["accuracy_se_seeds"] = float(right.mean(1).std(ddof=1) / len(probs) ** 0.5)
     return found
 
 
 def auc_values(p1, label):
     """(S, n) values whose mean over a seed's examples is its AUC, the area under the ROC curve: of
     all pairs of an example of either class, the share in which class 1 has the larger p1. A tie
-    counts half.
+    counts half. p1: (S, n), of class 1; label: (n,) of 0 and 1
 
     A value is the AUC plus what the example adds to it, where its own share of pairs is larger or
     smaller. So mean_se gives, for one seed, the standard error of DeLong et al. 1988 (Biometrics
@@ -117,17 +123,20 @@ def share_below(others, values):
     return (below + not_above) / 2 / len(others)
 
 
-def calibration(p1, label):
-    """Confidence, expected calibration error, Brier score, and the reliability curve.
+def calibration(probs, truth):
+    """Confidence in the predicted class, expected calibration error, Brier score, and the
+    reliability curve.
 
     The error is over equal bins of confidence (Guo et al. 2017, arXiv 1706.04599), the Brier score
-    of 0 to 1 (always saying 0.5 gives 0.25). The curve has a row for each bin of five or more.
+    of 0 to 1, half of the sum over classes (of two, always saying 0.5 gives 0.25). The curve has a
+    row for each bin of five or more.
 
     The calibration error is that of a seed, and their mean: with all seeds in one bin errors of
     opposite sign would cancel.
     """
-    confidence, right = np.maximum(p1, 1 - p1), same(p1, label)  # (S, n)
-    bin_of = np.minimum((confidence - 0.5) * 2 * BINS, BINS - 1).astype(int)
+    confidence, right = probs.max(-1), same(probs, truth)  # (S, n)
+    guess = 1 / probs.shape[-1]
+    bin_of = np.clip((confidence - guess) / (1 - guess) * BINS, 0, BINS - 1).astype(int)
     errors, curve = [], []
     for which in range(BINS):
         here = bin_of == which
@@ -138,15 +147,15 @@ def calibration(p1, label):
                           "accuracy_se": se, "share": float(here.mean())})
     ece = np.abs(np.stack(errors, 1)).sum(1).mean()
     return {"confidence": float(confidence.mean()), "ece": float(ece),
-            "brier": float(((p1 - label) ** 2).mean()), "reliability": curve}
+            "brier": float(((probs - truth) ** 2).sum(-1).mean() / 2), "reliability": curve}
 
 
-def agreement(p1, weak_p1, label):
+def agreement(probs, weak_probs, truth):
     """Share of test examples with the same prediction as the supervisor.
 
     Overall, where it is right, and where it is wrong; where it ties it is neither.
     """
-    agrees, weak_right = same(p1, weak_p1), same(weak_p1, label)  # (S, n)
+    agrees, weak_right = same(probs, weak_probs), same(weak_probs, truth)  # (S, n)
     parts = {"agreement": np.ones_like(agrees, bool),
              "agreement_weak_right": weak_right == 1,
              "agreement_weak_wrong": weak_right == 0}
@@ -156,16 +165,16 @@ def agreement(p1, weak_p1, label):
     return found
 
 
-def disagreement(p1, weak_p1, label, parts=5):
+def disagreement(probs, weak_probs, truth, parts=5):
     """How often the student is right where it differs from its supervisor, by their confidence.
 
     right_if_surer, right_if_less_sure: its share right where it is the more, or the less confident
     of the two; by_confidence: the same over `parts` equally full bins of student's minus
     supervisor's confidence. Where one of them ties they do not differ.
     """
-    differs = same(p1, weak_p1) == 0  # (S, n)
-    surer = np.maximum(p1, 1 - p1) - np.maximum(weak_p1, 1 - weak_p1)
-    right = same(p1, label)
+    differs = same(probs, weak_probs) == 0  # (S, n)
+    surer = probs.max(-1) - weak_probs.max(-1)
+    right = same(probs, truth)
     found = {"by_confidence": []}
     for name, where in (("right_if_surer", surer > 0), ("right_if_less_sure", surer <= 0)):
         found[name], found[f"{name}_se"] = share_se(right, differs & where)

@@ -15,16 +15,19 @@ def pair_reports(found, alone):
 
     alone  of each pair, the accuracies of the supervisors alone
     """
-    label, p1 = read_all(pairs.files_in(found))
-    return [pair_report(*pair, label, p1, of_pair) for pair, of_pair in zip(found, alone)]
+    if not found:
+        return []
+    truth, probs = read_all(pairs.files_in(found))
+    return [pair_report(*pair, truth, probs, of_pair) for pair, of_pair in zip(found, alone)]
 
 
 def read_all(files):
-    """(n,) labels and {prediction file: (n,) p1}, in the order of the ids.
+    """(n, K) truth, 1 at the right class, and {prediction file: (n, K) probabilities}, in the order
+    of the ids.
 
-    Files that do not hold the same ids, or not the same labels, are refused.
+    Files that do not hold the same ids, or not the same labels or as many classes, are refused.
     """
-    labels, p1 = {}, {}
+    labels, probs = {}, {}
     for path in files:
         rows = {row["id"]: row for row in records.read_jsonl(path, "id", "label", "probs")}
         if not labels:
@@ -36,39 +39,44 @@ def read_all(files):
         for key in labels:
             if labels[key] != rows[key]["label"]:
                 records.refuse(f"{path} and {files[0]} disagree about the label of {key}")
-        p1[path] = np.array([rows[key]["probs"][1] for key in labels])
-    return np.array(list(labels.values())), p1
+        probs[path] = np.array([rows[key]["probs"] for key in labels])
+        probs[path][:, 0] = 1 - probs[path][:, 1:].sum(1)  # they were rounded
+        classes, before = probs[path].shape[1], probs[files[0]].shape[1]
+        if classes != before:
+            records.refuse(f"{path} has probs of {classes} classes, {files[0]} of {before}: they "
+                           "cannot be compared")
+    return metrics.one_hot(list(labels.values()), probs[files[0]].shape[1]), probs
 
 
-def pair_report(weak_name, ceiling_name, students, label, p1, alone=()):
+def pair_report(weak_name, ceiling_name, students, truth, probs, alone=()):
     """The numbers of one weak and one strong model and their students, over the seeds.
 
     students  {student name: [pairs.Run], one a seed}
-    label     (n,) of 0 and 1
-    p1        {prediction file: (n,) probabilities of class 1}
+    truth     (n, K), 1 at the right class
+    probs     {prediction file: (n, K)}
     alone     accuracies of the supervisors alone, where several label together
     """
     runs = list(itertools.chain(*students.values()))
     seeds = sorted({(run.weak, run.ceiling) for run in runs})
-    weak = stack(p1, [weak_file for weak_file, _ in seeds])
-    ceiling = stack(p1, [ceiling_file for _, ceiling_file in seeds])
+    weak = stack(probs, [weak_file for weak_file, _ in seeds])
+    ceiling = stack(probs, [ceiling_file for _, ceiling_file in seeds])
 
-    of_weak = {"name": weak_name} | metrics.describe(weak, label)
+    of_weak = {"name": weak_name} | metrics.describe(weak, truth)
     if alone:
         of_weak["alone"] = alone
-    of_ceiling = {"name": ceiling_name} | metrics.describe(ceiling, label)
-    of_ceiling |= metrics.agreement(ceiling, weak, label)
-    of_ceiling |= overfitting([ceiling_file for _, ceiling_file in seeds], len(label))
+    of_ceiling = {"name": ceiling_name} | metrics.describe(ceiling, truth)
+    of_ceiling |= metrics.agreement(ceiling, weak, truth)
+    of_ceiling |= overfitting([ceiling_file for _, ceiling_file in seeds], len(truth))
 
     of_students = []
     for name, of_student in students.items():
         its_student, kind = lineage.split_control(name)
         if kind and its_student in students:
             continue  # it stands beside its student
-        of_students.append(student_report(name, of_student, students, label, p1))
+        of_students.append(student_report(name, of_student, students, truth, probs))
     return {
-        "examples": len(label),
-        "class1": float(label.mean()),
+        "examples": len(truth),
+        "class_shares": truth.mean(0).tolist(),
         "seeds": len(seeds),
         "weak": of_weak,
         "ceiling": of_ceiling,
@@ -76,70 +84,70 @@ def pair_report(weak_name, ceiling_name, students, label, p1, alone=()):
     }
 
 
-def student_report(name, runs, students, label, p1):
+def student_report(name, runs, students, truth, probs):
     """The numbers of one student, against its supervisors, ceilings, controls and that of xent."""
-    weak = stack(p1, [run.weak for run in runs])
-    ceiling = stack(p1, [run.ceiling for run in runs])
-    student = stack(p1, [run.student for run in runs])
-    right = np.stack([metrics.same(p, label) for p in (weak, ceiling, student)])  # (3, S, n)
+    weak = stack(probs, [run.weak for run in runs])
+    ceiling = stack(probs, [run.ceiling for run in runs])
+    student = stack(probs, [run.student for run in runs])
+    right = np.stack([metrics.same(p, truth) for p in (weak, ceiling, student)])  # (3, S, n)
 
-    numbers = {"name": name, "seeds": len(runs)} | metrics.describe(student, label)
+    numbers = {"name": name, "seeds": len(runs)} | metrics.describe(student, truth)
     numbers["gain"], numbers["gain_se"] = metrics.mean_se(right[2] - right[0])
-    numbers |= difference_to_xent(runs, students.get("xent", []), label, p1)
+    numbers |= difference_to_xent(runs, students.get("xent", []), truth, probs)
     numbers["controls"] = {}
     for kind in lineage.CONTROLS:
-        found = control_report(runs, students.get(f"{name}-{kind}", []), label, p1)
+        found = control_report(runs, students.get(f"{name}-{kind}", []), truth, probs)
         if found:
             numbers["controls"][kind] = found
     numbers |= metrics.pgr_interval(right)
     if numbers["pgr"] is None:
         numbers["no_pgr"] = "no gap" if right[1].mean() <= right[0].mean() else "unclear"
-    numbers |= metrics.agreement(student, weak, label)
-    numbers |= metrics.disagreement(student, weak, label)
-    numbers |= overfitting([run.student for run in runs], len(label))
+    numbers |= metrics.agreement(student, weak, truth)
+    numbers |= metrics.disagreement(student, weak, truth)
+    numbers |= overfitting([run.student for run in runs], len(truth))
 
     # [accuracy, its standard error] of each model between
     numbers["chain"] = []
     for link in zip(*(run.chain for run in runs)):
-        numbers["chain"].append(metrics.mean_se(metrics.same(stack(p1, link), label)))
+        numbers["chain"].append(metrics.mean_se(metrics.same(stack(probs, link), truth)))
     return numbers
 
 
-def difference_to_xent(runs, xent_runs, label, p1):
+def difference_to_xent(runs, xent_runs, truth, probs):
     """By how much a student is right more often than that of xent; of the seeds that have both."""
     if runs == xent_runs:
         return {}
-    ours, theirs = of_same_seeds(runs, xent_runs, p1)
+    ours, theirs = of_same_seeds(runs, xent_runs, probs)
     if not len(ours):
         return {}
-    mean, se = metrics.mean_se(metrics.same(ours, label) - metrics.same(theirs, label))
+    mean, se = metrics.mean_se(metrics.same(ours, truth) - metrics.same(theirs, truth))
     return {"over_xent": mean, "over_xent_se": se, "over_xent_seeds": len(ours)}
 
 
-def control_report(runs, control_runs, label, p1):
+def control_report(runs, control_runs, truth, probs):
     """The numbers of a student's control, and the labels' share: student minus control, with its
     95% interval, paired by seed and example; of the seeds that have both."""
-    student, control = of_same_seeds(runs, control_runs, p1)
+    student, control = of_same_seeds(runs, control_runs, probs)
     if not len(student):
         return {}
-    gained = metrics.same(student, label) - metrics.same(control, label)  # (S, n)
+    gained = metrics.same(student, truth) - metrics.same(control, truth)  # (S, n)
     share, half = float(gained.mean()), metrics.half_width(gained)
-    numbers = {"seeds": len(control)} | metrics.describe(control, label)
+    numbers = {"seeds": len(control)} | metrics.describe(control, truth)
     return numbers | {"share": share, "share_low": share - half, "share_high": share + half}
 
 
-def of_same_seeds(runs, others, p1):
-    """Probabilities of class 1 of two students, (S, n) each, of the seeds that have both."""
+def of_same_seeds(runs, others, probs):
+    """Probabilities of two students, (S, n, K) each, of the seeds that have both."""
     other_of = {(run.weak, run.ceiling): run.student for run in others}
     both = [run for run in runs if (run.weak, run.ceiling) in other_of]
-    ours = [p1[run.student] for run in both]
-    theirs = [p1[other_of[run.weak, run.ceiling]] for run in both]
+    ours = [probs[run.student] for run in both]
+    theirs = [probs[other_of[run.weak, run.ceiling]] for run in both]
     return np.array(ours), np.array(theirs)
 
 
-def stack(p1, files):
-    """(S, n) probabilities of class 1, of a file a seed."""
-    return np.stack([p1[file] for file in files])
+def stack(probs, files):
+    """(S, n, K) probabilities, of a file a seed."""
+    return np.stack([probs[file] for file in files])
 
 
 # ------------------------------------------------------------------------------------- curves

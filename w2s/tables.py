@@ -191,7 +191,7 @@ def opening(report):
     if kinds:
         lines += [
             "Control: the same student, taught labels that say nothing (the same ones shuffled, or "
-            "all [0.5, 0.5]).",
+            "all alike).",
             "The labels' share, student minus control, is what they contributed; the rest is the "
             "strong model's own.",
         ]

@@ -4,7 +4,7 @@
 def of_report(report):
     """What makes numbers of a report mean less than they seem to, and what to look at."""
     weak, ceiling = report["weak"], report["ceiling"]
-    majority = max(report["class1"], 1 - report["class1"])  # accuracy of always giving that class
+    majority = max(report["class_shares"])  # accuracy of always giving that class
     texts = []
     if weak["accuracy"] - 2 * weak["accuracy_se"] <= majority:
         texts.append(
@@ -38,12 +38,12 @@ def collapse_of(name, model, majority):
     """A warning where a model gives nearly one class only, in one of its seeds or more."""
     # of unbalanced data one class may well be predicted often
     limit = max(0.9, (1 + majority) / 2)
-    collapsed = [share for share in model["class1_seeds"] if max(share, 1 - share) > limit]
+    collapsed = [shares for shares in model["class_shares_seeds"] if max(shares) > limit]
     if not collapsed:
         return []
-    shares = ", ".join(f"{share:.0%} class 1" for share in collapsed)
-    seeds = f"{len(collapsed)} of {len(model['class1_seeds'])} seeds"
-    return [f"{name} gives nearly one class only ({shares}, in {seeds}). Its training has "
+    said = ", ".join(f"{max(shares):.0%} class {shares.index(max(shares))}" for shares in collapsed)
+    seeds = f"{len(collapsed)} of {len(model['class_shares_seeds'])} seeds"
+    return [f"{name} gives nearly one class only ({said}, in {seeds}). Its training has "
             "collapsed: see its curve.jsonl; a smaller --lr or more examples may help."]
 
 

@@ -26,11 +26,13 @@ def main(
     task="",          # a public task, a file or folder, or OWNER/NAME of the hub
     out="",           # folder to write, such as data/sciq
     text="text",      # your own data: the column of the text,
-    choices="",       # or the two columns of which one is right or preferred, COLUMN,COLUMN
+    choices="",       # or the columns of which one is right or preferred, COLUMN,COLUMN,...
                       # (a jsonl may hold "choices": [a, b])
-    label="label",    # the column of the class, or of which choice it is: two different values
+    label="label",    # the column of the class, or of which choice it is
     group="",         # column that rows of one group share: they stay on one side
     config="",        # a dataset of the hub: its configuration
+    form="binary",    # a public task that asks for one of several answers: is the one shown right?
+                      # choices: all of them, of which one is right
     max_train=10000,  # at most so many examples in weak_train, and as many in transfer
     max_test=10000,   # at most so many test examples
     seed=0,           # of the split; a smaller sample is part of a larger one with the same seed
@@ -41,9 +43,11 @@ def main(
         return print_tasks()
     if not task or not out:
         stage.refuse("a task and --out are needed; --list shows the public tasks, --help all flags")
-    pair = [column for column in choices.split(",") if column]
-    if pair and len({*pair}) != 2:
-        stage.refuse(f"--choices={choices}: two different columns are needed")
+    columns = [column for column in choices.split(",") if column]
+    if columns and len({*columns}) < max(2, len(columns)):
+        stage.refuse(f"--choices={choices}: two different columns or more are needed")
+    if form not in ("binary", "choices"):
+        stage.refuse(f"--form={form}: binary or choices is needed")
 
     # a file of one's own, or a folder of them, may have a task.json beside or in it
     is_public = task in tasks.TASKS
@@ -62,8 +66,7 @@ def main(
     # the rows; only data of the hub has a test split of its own
     if is_public:
         about = {"name": task, **tasks.TASKS[task]}
-        train = [*readers.read_public(about, 0, seed)]
-        test = [*readers.read_public(about, 1, seed)]
+        train, test = [[*readers.read_public(about, which, seed, form)] for which in (0, 1)]
     elif is_file or "/" in task:
         source = Path(task).name if is_file else task
         about = {"name": Path(task).stem, "source": source, **records.read_task(beside)}
@@ -71,25 +74,22 @@ def main(
             tables = [readers.read_local(task), []]
         else:
             tables = readers.read_hub(task, config or None, label, seed)
-        train, test = own_data.own_rows(tables, text, pair, label, group, about, strict=is_file)
+        train, test = own_data.own_rows(tables, text, columns, label, group, about, strict=is_file)
     else:
         refuse_unknown(task)
     if about.get("phrases"):
         splits.attach_phrases(train)
 
-    parts = splits.split(train, test, max_train, max_test, seed)
-    for name, rows in parts.items():
-        if not rows:
-            stage.refuse(f"{task}: nothing is left for {name}; more rows of both classes are "
-                         "needed, or more groups, which stay together")
-
+    parts = splits.split(train, test, max_train, max_test, seed, task)
     counts = {name: len(rows) for name, rows in parts.items()}
+    classes = splits.number_of_classes(train + test)
     known = [key for key in ("name", "source", "licence", "label_words") if key in about]
     facts = {key: about[key] for key in known} | {"counts": counts, "seed": seed}
     outputs = {f"{name}.jsonl": rows for name, rows in parts.items()}
     stage.finish(run, counts, {**outputs, "task.json": json.dumps(facts, indent=1) + "\n"})
     listed = ", ".join(f"{count} {name}" for name, count in counts.items())
-    print(f"{listed} examples, half of each class -> {out}")
+    share = "half" if classes == 2 else f"1 in {classes}"
+    print(f"{listed} examples, {share} of each class -> {out}")
 
 
 def refuse_overwriting(task, out):

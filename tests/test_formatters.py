@@ -9,18 +9,18 @@ import pytest
 from task_rows import make
 
 from w2s import splits, tasks
-from w2s.questions import answer
+from w2s.questions import Question
 from w2s.readers import uniform
 
 CHOICES = ("anthropic_hh", "ethics_utilitarianism", "piqa")
 
 
-def formatted(name, rows):
+def formatted(name, rows, form="binary"):
     """The rows of a task as its formatter makes them, by the draw of seed 0."""
     def draw(about):
         return uniform(0, name, about)
 
-    made = [tasks.TASKS[name]["format"](row, draw) for row in rows]
+    made = [tasks.TASKS[name]["format"](row, draw, form) for row in rows]
     return [row for row in made if row]
 
 
@@ -102,7 +102,7 @@ def test_an_option_that_stands_in_many_rows_would_give_the_label_away():
     for row in rows:
         options = [row[f"answer{n}"] for n in range(4)]
         right = row[f"answer{row['label']}"]
-        made = answer(draw, row["context"], row["question"], right, options, [])
+        made = Question(row["context"], row["question"], right, options, []).binary(draw)
         shown.append((made["candidate"], made["label"]))
     assert bag_of_words(shown[:3000], shown[3000:]) > 0.53
 
@@ -110,6 +110,19 @@ def test_an_option_that_stands_in_many_rows_would_give_the_label_away():
     assert not any("None of the above" in candidate for candidate in candidates)
     candidates = [row["candidate"] for row in formatted("quail", make("quail", 3000))]
     assert not any("not enough" in candidate for candidate in candidates)
+
+
+@pytest.mark.parametrize("name, number", [
+    ("sciq", 4), ("dream", 3), ("cosmos_qa", 4), ("hellaswag", 4), ("openbookqa", 4), ("quail", 4),
+    ("social_i_qa", 3)])
+def test_in_their_native_form_the_right_one_is_anywhere(name, number):
+    raw = make(name, 1200)
+    made = formatted(name, raw, "choices")
+    assert len(made) > 600 and {len(row["choices"]) for row in made} == {number}
+    places = collections.Counter(row["label"] for row in made)
+    for place in range(number):
+        assert abs(places[place] / len(made) - 1 / number) < 0.08
+    assert all(len(set(row["choices"])) == number for row in made)
 
 
 @pytest.mark.parametrize("name", CHOICES)
@@ -155,6 +168,14 @@ def test_label_1_is_what_the_dataset_calls_right(name, row):
             assert "right" not in made["choices"][1 - label]
         else:
             assert ("right" in made["candidate"]) == label == ("right" in made["text"])
+
+
+@pytest.mark.parametrize("name, row", ONE_RIGHT)
+def test_of_several_choices_the_label_is_the_place_of_the_right_one(name, row):
+    made, = formatted(name, [row], "choices")
+    shown = made["choices"]
+    assert "right" in shown[made["label"]]
+    assert sum("right" in choice for choice in shown) == 1 and len(shown) > 1
 
 
 def test_rows_without_content_are_of_no_use():

@@ -256,8 +256,7 @@ def test_choices_of_your_own(tmp_path):
 
 
 @pytest.mark.parametrize("change, flags, complaint", [
-    ({"label": "maybe"}, {}, "own.csv:4: label is 'maybe', a third value beside '0' and '1'; "
-                             "two classes are needed"),
+    ({"label": "maybe"}, {}, "own.csv: nothing of each class is left for "),
     ({"text": " "}, {}, "own.csv:4: text must be a text that is not empty"),
     ({}, {"text": "body"}, "own.csv:2: body is missing; the row has text, label. --text, --label"),
     ({}, {"group": "author"}, "own.csv:2: author is missing"),

@@ -170,7 +170,8 @@ read_arguments() {  # WEAK STRONG TASK [--flag=value ...]
       --help | -h)
         sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "$0"
         exit ;;
-      --max_train=* | --max_test=* | --text=* | --label=* | --choices=* | --group=* | --config=*)
+      --max_train=* | --max_test=* | --text=* | --label=* | --choices=* | --group=* | --config=* | \
+      --form=*)
         prepare_flags+=("$word") ;;
       --evals=* | --keep=* | --save_model*)
         strong_only+=("$word") ;;

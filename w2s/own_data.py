@@ -1,6 +1,6 @@
 """Your own data: rows as they were read, (where, row), -> rows as splits.py takes them.
 
-    {"id": str or None, "text": str or "choices": [str, str], "label": 0 or 1, "keys": [str, ...]}
+    {"id": str or None, "text": str or "choices": [str, ...], "label": 0 to K-1, "keys": [str, ...]}
 
 Flags name the columns. A cell says the same in every format, and what cannot be known is refused,
 in one line that says where.
@@ -12,12 +12,14 @@ from typing import NamedTuple
 from w2s import records, stage
 from w2s.readers import value_of, without_layout
 
+MOST_CLASSES = 100
+
 
 class Form(NamedTuple):
     """What is read of a row, and how."""
 
     kind: str      # "text" or "choices"
-    columns: list  # of the text; of both choices, or the one that holds a list of them
+    columns: list  # of the text; of all choices, or the one that holds a list of them
     label: str     # column of the class
     group: str     # column of the group, or ""
     prompt: str    # "{text}" in it becomes the text
@@ -35,16 +37,16 @@ class Found:
 
 
 def own_rows(splits, text, choices, label, group, about, strict):
-    """Brings rows, [(where, row)] a split, into the form of a formatter's; two labels become 0, 1.
+    """Brings rows, [(where, row)] a split, into the form of a formatter's; labels become 0, 1, ...
 
-    strict  rows without a text or a label, and texts with both labels, end the stage; else, where
+    strict  rows without a text or a label, and texts with two labels, end the stage; else, where
             nobody can mend them, they are left out
     """
     source = about["source"]
     if not splits[0]:
         stage.refuse(f"{source} has no rows")
 
-    # the columns: a text's, two choices', or one that holds a list of two choices
+    # the columns: a text's, that of each choice, or one that holds a list of choices
     _, first = splits[0][0]
     are_choices = bool(choices) or (text not in first and "choices" in first)
     columns = choices or (["choices"] if are_choices else [text])
@@ -59,8 +61,12 @@ def own_rows(splits, text, choices, label, group, about, strict):
         stage.refuse(f"{source}: no row has anything to read in {', '.join(columns)}, and a "
                      f"{label}; --text, --choices and --label name columns")
 
-    # which of the two labels is class 1 is known only now
-    classes = two_classes(source, label, found.labels, choices)
+    # which of the labels is which class is known only now
+    number = len(next(row for rows in made for row in rows)["choices"]) if are_choices else 0
+    classes = classes_of(source, label, found.labels, choices, number)
+    words, needed = about.get("label_words", []), 2 if are_choices else len(classes)
+    if words and len(words) != needed:
+        stage.refuse(f'{source}: its task.json has {len(words)} "label_words"; {needed} are needed')
     for rows in made:
         for row in rows:
             row["label"] = classes.index(row["label"])
@@ -94,7 +100,9 @@ def rows_of(split, form, found):
         records.check(where, form.kind, shown)
 
         found.labels.setdefault(label, row[form.label])
-        refuse_third(where, form.label, found.labels)
+        refuse_too_many(where, form.label, found.labels)
+        if form.kind == "choices":
+            refuse_other_number(where, shown, made)
         texts = shown if form.kind == "choices" else [shown]
         texts = [text.strip() for text in texts]
         rendered = [form.prompt.replace("{text}", text) for text in texts]
@@ -119,12 +127,17 @@ def refuse_absent(where, row, columns):
                          "--text, --label, --choices and --group name columns")
 
 
-def refuse_third(where, column, labels):
-    if len(labels) > 2:
-        one, two, three = map(repr, labels.values())
-        stage.refuse(f"{where}: {column} is {three}, a third value beside {one} and {two}; two "
-                     "classes are needed: leave the rows of the others out, or merge classes in a "
-                     "column of their own")
+def refuse_too_many(where, column, labels):
+    if len(labels) > MOST_CLASSES:
+        stage.refuse(f"{where}: {column} has more than {MOST_CLASSES} different values up to here, "
+                     "too many for classes; is it the column of the class?")
+
+
+def refuse_other_number(where, choices, before):
+    number = len(before[0]["choices"]) if before else len(choices)
+    if len(choices) != number:
+        stage.refuse(f"{where}: {len(choices)} choices, where the rows before have {number}; "
+                     "all must have as many")
 
 
 def refuse_contradiction(where, rendered, label, texts):
@@ -160,11 +173,14 @@ def own_id(where, row, ids):
     return found
 
 
-def two_classes(source, column, labels, choices):
-    """[value of class 0, of class 1], said where they are other than 0 and 1."""
+def classes_of(source, column, labels, choices, number):
+    """[value of class 0, of class 1, ...], said where they are other than 0, 1, ...
+
+    number  of choices, of which some may never be the right one; else 0
+    """
     if len(labels) < 2:
         stage.refuse(f"{source}: {column} is {next(iter(labels.values()))!r} everywhere; "
-                     "two classes are needed")
+                     "two classes or more are needed")
 
     def numbers_first(value):
         return isinstance(value, str), value
@@ -173,9 +189,17 @@ def two_classes(source, column, labels, choices):
     # a label may name the column of the right choice
     by_name = {str(value).lower(): value for value in labels}
     named = [str(value_of(choice)).lower() for choice in choices]
-    if {*named} == {*by_name}:
-        classes = [by_name[name] for name in named]
-    as_given = [labels[value] for value in classes]
-    if [repr(cell) for cell in as_given] != ["0", "1"]:
-        print(f"{column}: {as_given[0]!r} is class 0, {as_given[1]!r} is class 1")
+    if by_name.keys() <= {*named}:
+        classes = [by_name.get(name, name) for name in named]
+    elif number and len(classes) != number:  # or its place, from 0 or from 1 on
+        places = range(number) if 0 in labels else range(1, number + 1)
+        if not labels.keys() <= {*places} or (0 not in labels and number not in labels):
+            listed = ", ".join(map(repr, labels.values()))
+            stage.refuse(f"{source}: {column} is {listed}; which of {number} choices each of "
+                         "these means is not clear")
+        classes = [*places]
+    as_given = [labels.get(value, value) for value in classes]
+    if [repr(cell) for cell in as_given] != [str(i) for i in range(len(classes))]:
+        listed = ", ".join(f"{cell!r} is class {i}" for i, cell in enumerate(as_given))
+        print(f"{column}: {listed}")
     return classes

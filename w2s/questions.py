@@ -1,32 +1,57 @@
-"""What the formatters of tasks.py share: a row made tidy, a question asked, two choices in order.
+"""What the formatters of tasks.py share: a row made tidy, a question asked, choices in order.
 
 draw(about) is a number in [0, 1) that depends on the seed and on what it is about.
 """
 
 import html.entities
 import re
+from typing import NamedTuple
 
 # "R&B", or "?a=1&copy=2" in an address, holds none
 ENTITY = re.compile(r"&(#\d+|#x[\da-fA-F]+|\w+);")
 REASON = r"(?:because|so|since|as|for)\b"
 
 
-def answer(draw, context, question, right, wrong, keys, never=None):
-    """Asks a question with the right answer or, as likely, one of the wrong ones.
+class Question(NamedTuple):
+    """A question, its right answer, and all answers to choose from, the right one among them.
 
-    never  an option whose words give the label away
+    never  an option whose words would give the label away, if it was shown alone
     """
-    wrong = [option for option in wrong if bare(option) not in (bare(right), never)]
-    if bare(right) == never or not wrong:
-        return None
 
-    # the upper half of the draw shows the right answer, the lower half is shared by the wrong ones
-    u = draw(f"{context}|{question}")
-    candidate = right if u >= 0.5 else wrong[int(2 * u * len(wrong))]
-    text = f'Question: {question}\nIs the answer "{candidate}"?'
-    if context:
-        text = f"{context}\n\n{text}"
-    return {"text": text, "label": int(u >= 0.5), "keys": keys, "candidate": candidate}
+    context: str
+    question: str
+    right: str
+    options: list
+    keys: list
+    never: str = None
+
+    def binary(self, draw):
+        """Asks of the right answer or, as likely, of one of the wrong ones, whether it is right."""
+        out = bare(self.right), self.never
+        wrong = [option for option in self.options if bare(option) not in out]
+        if bare(self.right) == self.never or not wrong:
+            return None
+
+        # the upper half of the draw shows the right answer, the lower half is shared by wrong ones
+        u = draw(f"{self.context}|{self.question}")
+        candidate = self.right if u >= 0.5 else wrong[int(2 * u * len(wrong))]
+        return {"text": self.render(candidate), "label": int(u >= 0.5), "keys": self.keys,
+                "candidate": candidate}
+
+    def choices(self, draw):
+        """All answers, in an order that is drawn; None where two of them are the same."""
+        def place(option):
+            return draw(f"{self.context}|{self.question}|{option}")
+
+        if len({*map(bare, self.options)}) < len(self.options):
+            return None
+        options = sorted(self.options, key=place)
+        label = options.index(self.right)
+        return {"choices": [*map(self.render, options)], "label": label, "keys": self.keys}
+
+    def render(self, candidate):
+        text = f'Question: {self.question}\nIs the answer "{candidate}"?'
+        return f"{self.context}\n\n{text}" if self.context else text
 
 
 def bare(text):

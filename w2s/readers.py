@@ -6,7 +6,7 @@
 
 Formatted rows are all of one form,
 
-    {"text": str or "choices": [str, str], "label": 0 or 1, "keys": [what a group shares, ...]}
+    {"text": str or "choices": [str, ...], "label": 0 to K-1, "keys": [what a group shares, ...]}
 
 and a row that is not as it should be ends the stage with one line that says where it is, what was
 expected and what came.
@@ -59,8 +59,10 @@ def value_of(cell):
 
 # ------------------------------------------------------------------------------- the dataset hub
 
-def read_public(about, which, seed):
+def read_public(about, which, seed, form="binary"):
     """Yields formatted rows of the training (0) or test (1) split of a public task.
+
+    form  "binary", or "choices" where a row has several answers
 
     Another schema than expected ends the stage.
     """
@@ -85,7 +87,9 @@ def read_public(about, which, seed):
     for number, row in numbered(data.select_columns(about["columns"]), seed):
         try:
             refuse_label(f"{where}, row {number}", row, about["labels"])
-            made = about["format"](row, draw)
+            made = about["format"](row, draw, form)
+            if made and form == "choices" and "choices" not in made:
+                stage.refuse(f"--form=choices: of a row of {about['name']} there are no choices")
             if made:
                 yield {**made, "label": int(made["label"])}
         except (ValueError, TypeError, LookupError, AttributeError) as error:

@@ -13,11 +13,15 @@ import math
 import re
 
 from w2s.readers import uniform, without_layout
+from w2s.records import refuse
 
 
-def split(train, test, max_train, max_test, seed):
-    """{name: rows} of the three files. Train rows go by their group, all of one to one side."""
-    read = len(train) + len(test)
+def split(train, test, max_train, max_test, seed, task=""):
+    """{name: rows} of the three files. Train rows go by their group, all of one to one side.
+
+    task  its name, for messages
+    """
+    read, classes = len(train) + len(test), number_of_classes(train + test)
     train, test = by_group(train, test)
     groups = collections.Counter(row["group"] for row in train + test)
     largest = max(groups.values(), default=0)
@@ -33,8 +37,18 @@ def split(train, test, max_train, max_test, seed):
 
     for name, rows in splits.items():
         most = max_test if name == "test" else max_train
-        splits[name] = sample(one_per_question(rows, seed), most, seed)
+        splits[name] = sample(one_per_question(rows, seed), most, seed, classes)
+        few = len(splits[name]) // classes  # of each class
+        if few < max(1, min(2, most // classes)):
+            refuse(f"{task}: {few or 'nothing'} of each class is left for {name}; more rows of all "
+                   f"{classes} classes are needed, or more groups, which stay together")
     return splits
+
+
+def number_of_classes(rows):
+    """Choices, or labels up to the highest; 2 at the least."""
+    highest = max((row["label"] for row in rows), default=0)
+    return max([2, highest + 1, *(len(row.get("choices", ())) for row in rows)])
 
 
 def content(row):
@@ -42,7 +56,7 @@ def content(row):
 
 
 def truth(row):
-    """The label, or the right choice itself: two rows may show their choices in either order."""
+    """The label, or the right choice itself: two rows may show their choices in any order."""
     return without_layout(row["choices"][row["label"]]) if "choices" in row else row["label"]
 
 
@@ -60,7 +74,7 @@ def words_only(text):
 def by_group(train, test):
     """Gives each row its group and id: rows that share a key, in one step or many, are one group.
 
-    Drops repeated texts, texts with both labels, and train rows of a group of the test split.
+    Drops repeated texts, texts with two labels, and train rows of a group of the test split.
     """
     rows = train + test
     for row in rows:
@@ -100,7 +114,7 @@ def join(key_lists):
 
 
 def contradicted(rows):
-    """The texts that have both labels."""
+    """The texts that have two labels."""
     truths = collections.defaultdict(set)
     for row in rows:
         truths[without_layout(content(row))].add(truth(row))
@@ -166,8 +180,8 @@ def one_per_question(rows, seed):
     return [row for row in rows if chosen[row["question"]] is row]
 
 
-def sample(rows, most, seed):
-    """Chooses at most that many rows, half of each class within each stratum.
+def sample(rows, most, seed, classes=2):
+    """Chooses at most that many rows, as many of each class within each stratum.
 
     Which, and in what order, depends on the seed and the texts alone.
     """
@@ -175,18 +189,19 @@ def sample(rows, most, seed):
     for row in shuffled(rows, seed, "order"):
         strata[row.get("stratum")].append(row)
 
-    # pairs of a row of each class, of all strata, mixed in proportion to the size of each
-    pairs = []
+    # sets of a row of each class, of all strata, mixed in proportion to the size of each
+    sets = []
     for stratum in strata.values():
-        false = take_turns([row for row in stratum if row["label"] == 0])
-        true = take_turns([row for row in stratum if row["label"] == 1])
-        size = min(len(false), len(true))
-        for k in range(size):
-            pairs.append(((k + 0.5) / size, false[k], true[k]))
-    pairs.sort(key=lambda pair: pair[0])
+        by_class = [[] for _ in range(classes)]
+        for row in stratum:
+            by_class[row["label"]].append(row)
+        found = list(zip(*map(take_turns, by_class)))  # as many as the rarest class has
+        for k, one_of_each in enumerate(found):
+            sets.append(((k + 0.5) / len(found), one_of_each))
+    sets.sort(key=lambda pair: pair[0])
     chosen = []
-    for _, false, true in pairs[:most // 2]:
-        chosen += [false, true]
+    for _, one_of_each in sets[:most // classes]:
+        chosen += one_of_each
 
     # another order than that of choice, in which the rarer class reaches further down
     chosen = shuffled(chosen, seed, "place")

@@ -1,12 +1,11 @@
-"""The public tasks: 24 datasets of the hub as binary questions.
+"""The public tasks: 24 datasets of the hub as binary questions, or, some, as several choices.
 
-To add one, write a formatter of a few lines and a row of TASKS. A formatter makes of a row of the
-dataset, and of draw(about), a number in [0, 1) that depends on the seed and on what it is about:
-
+To add one, write a formatter and a row of TASKS. A formatter makes of a row of the dataset and of
+draw(about), a number in [0, 1) by the seed and what it is about:
     {"text": str, "label": 0 or 1, "keys": [str, ...]}        a label word comes naturally after it
     {"choices": [str, str], "label": 0 or 1, "keys": [...]}   which of the two is right or preferred
-
-or None where the row is of no use. Rows that share a key are one group and stay on one side of
+    Question(...)                                             either of them, by --form
+or None if it is of no use. Rows that share a key are one group and stay on one side of
 every split. Also, where needed: "question", of whose rows one is kept; "stratum", within which
 classes are balanced; "kind", of which a class takes equal parts; "candidate", the answer shown.
 
@@ -14,7 +13,7 @@ Whether the answer shown is the right one is drawn for the question, not the row
 wrong ones look alike, in case and layout too: nothing may tell them apart but the answer.
 """
 
-from w2s.questions import answer, before_reason, by_letter, first_sentence, pair
+from w2s.questions import Question, before_reason, by_letter, first_sentence, pair
 from w2s.questions import tidy, without_names, without_numbers, without_tags
 
 
@@ -55,13 +54,13 @@ def cola(row, draw):
 def cosmos_qa(row, draw):
     context, options = row["context"], [row[f"answer{n}"] for n in range(4)]
     right = options[row["label"]]
-    return answer(draw, context, row["question"], right, options, [context],
-                  never="none of the above choices")
+    return Question(context, row["question"], right, options, [context],
+                    never="none of the above choices")
 
 
 def dream(row, draw):
     dialogue = "\n".join(row["dialogue"])
-    return answer(draw, dialogue, row["question"], row["answer"], row["choice"], [dialogue])
+    return Question(dialogue, row["question"], row["answer"], row["choice"], [dialogue])
 
 
 def ethics_deontology(row, draw):
@@ -101,7 +100,7 @@ def hellaswag(row, draw):
     context = without_tags(row["ctx"])
     endings = [without_tags(ending) for ending in row["endings"]]
     right = endings[int(row["label"])]
-    return answer(draw, context, "How does it go on?", right, endings, [row["source_id"], context])
+    return Question(context, "How does it go on?", right, endings, [row["source_id"], context])
 
 
 def mc_taco(row, draw):
@@ -123,7 +122,7 @@ def multirc(row, draw):
 def openbookqa(row, draw):
     question, options = row["question_stem"], row["choices"]["text"]
     right = by_letter(row["choices"], row["answerKey"])
-    return answer(draw, "", question, right, options, [question])
+    return Question("", question, right, options, [question])
 
 
 def paws(row, draw):
@@ -144,31 +143,29 @@ def piqa(row, draw):
 
 
 def quail(row, draw):
-    if row["question_type"] == "Unanswerable":
-        return None
     context, options = row["context"], row["answers"]
     right = options[int(row["correct_answer_id"])]
-    return answer(draw, context, row["question"], right, options, [context],
-                  never="not enough information")
+    return Question(context, row["question"], right, options, [context],
+                    never="not enough information")
 
 
 def quartz(row, draw):
     context, options = row["para"], row["choices"]["text"]
     right = by_letter(row["choices"], row["answerKey"])
-    return answer(draw, context, row["question"], right, options, [row["para_id"], context])
+    return Question(context, row["question"], right, options, [row["para_id"], context])
 
 
 def sciq(row, draw):
     question, support = row["question"], row["support"]
     right = row["correct_answer"].lower()
     wrong = [row[f"distractor{n}"].lower() for n in (1, 2, 3)]  # only wrong answers have capitals
-    return answer(draw, support, question, right, wrong, [question, support])
+    return Question(support, question, right, [right, *wrong], [question, support])
 
 
 def social_i_qa(row, draw):
     context, options = row["context"], [row["answerA"], row["answerB"], row["answerC"]]
     right = options[int(row["label"]) - 1]
-    return answer(draw, context, row["question"], right, options, [context])
+    return Question(context, row["question"], right, options, [context])
 
 
 def sst2(row, draw):
@@ -202,8 +199,9 @@ def task(hub, formatter, train, test, sizes, columns, labels, domain, licence,
     phrases  some texts are parts of others, and belong to their group
     usable   examples that come out of train, both halves, and of test, where less than half do
     """
-    def format_row(row, draw):
-        return formatter(tidy(row), draw)
+    def format_row(row, draw, form="binary"):
+        made = formatter(tidy(row), draw)
+        return getattr(made, form)(draw) if isinstance(made, Question) else made
 
     return {"hub": hub, "source": f"https://huggingface.co/datasets/{hub}", "config": config,
             "revision": "refs/convert/parquet" if parquet else None, "folder": folder,

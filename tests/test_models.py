@@ -241,3 +241,15 @@ def test_a_supervisor_made_of_it_has_the_task_s_classes(tiny, tmp_path):
         model, tokenizer = classifier.load(elsewhere, WORDS, head=head)
         classifier.finetune(model, tokenizer, TEXTS[:24], torch.eye(2)[[0, 1] * 12], xent, epochs=0)
         assert model.config.id2label == {0: "LABEL_0", 1: "LABEL_1"}
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_family_that_usually_has_another_number_of_classes_keeps_ours(tiny, tmp_path, classes):
+    """BART's is 3, and what is as usual is left out of a saved config.json."""
+    make(tmp_path / "bart", ends(tiny["bert"], tmp_path), transformers.BartConfig(**BART))
+    model, tokenizer = classifier.load(tmp_path / "bart", classes=classes)
+    classifier.save(model, tokenizer, tmp_path / "saved")
+    again, _ = classifier.load(tmp_path / "saved", head="keep")
+    probs = classifier.predict(model, tokenizer, TEXTS)
+    assert probs.shape == (len(TEXTS), classes)
+    assert torch.equal(classifier.predict(again, tokenizer, TEXTS), probs)

@@ -43,7 +43,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from losses import xent
-from w2s import classifier
+from w2s import classifier, forward
 
 TOLERANCE = 1e-5
 
@@ -91,7 +91,7 @@ def alone(plain, tokenizer, texts, causal):
     logits = []
     for ids in classifier.encode(tokenizer, texts):
         if plain.config.is_encoder_decoder:  # an end that a text spells out is none
-            ids = classifier.with_one_end(ids, plain.config.eos_token_id)
+            ids = forward.with_one_end(ids, plain.config.eos_token_id)
         model = copy.deepcopy(plain).eval()  # since BigBird remembers how long a text it has seen
         if causal or tokenizer.pad_token == tokenizer.eos_token:
             model.config.pad_token_id = model.config.get_text_config().pad_token_id = -1

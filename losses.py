@@ -32,17 +32,17 @@ def xent(logits, weak_probs, step_frac):
 def harden(logits, weak_probs):
     """The student's own predictions as 0/1 targets. (B, K), (B, K) -> (B, K), without gradient.
 
-    Of two classes the threshold adapts to the batch: class 1 gets the share of the batch that the
-    supervisor gives it on average. For balanced data that is half of the batch.
+    The threshold adapts to the batch: each class gets the share of the batch that the supervisor
+    gives it on average. For balanced data of two classes that is half of the batch.
 
     Examples that tie at the threshold share what is left of class 1 between them. So ties never
     push a whole batch into one class, and the order of the batch plays no part.
 
-    Of more classes it is the likeliest one, as in openai/weak-to-strong for images.
+    Burns et al. 2023 have two classes. Of more, others take the likeliest one (openai's script for
+    images, RAVEN); here that drove a student into a single class (RESULTS.md).
     """
-    classes = logits.shape[1]
-    if classes > 2:
-        return torch.nn.functional.one_hot(logits.argmax(1), classes).float()
+    if logits.shape[1] > 2:
+        return harden_many(logits, weak_probs)
 
     # A margin does not saturate into ties at 1.0, as the probability of class 1 would.
     margin = (logits[:, 1] - logits[:, 0]).detach()  # (B,)
@@ -56,6 +56,20 @@ def harden(logits, weak_probs):
     tied = (margin == threshold).float()  # (B,)
     class1 = above + tied * (count - above.sum()) / tied.sum()
     return torch.stack([1 - class1, class1], 1)
+
+
+def harden_many(logits, weak_probs, temperature=0.02, rounds=200):
+    """`harden` of any number of classes: to the logits of each class an offset is added, such that
+    the classes get their shares; then a softmax of a low temperature, nearly 0 or 1.
+
+    Each round moves the offsets by what the shares still lack (Sinkhorn's iteration).
+    """
+    varied = (logits - logits.mean(0)).detach()  # (B, K)
+    scores = varied / (temperature * varied.std().clamp(min=1e-6))
+    shares = weak_probs.mean(0).clamp(min=1e-6)  # (K,)
+    for _ in range(rounds):
+        scores = scores + (shares / scores.softmax(1).mean(0)).log()
+    return scores.softmax(1)
 
 
 def conf(logits, weak_probs, step_frac, alpha=0.5, warmup=0.2):

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import platform
 import resource
+import statistics
 import subprocess
 import time
 from pathlib import Path
@@ -25,8 +26,11 @@ def quiet(part, *arguments):
 
 
 def shown(value):
+    """A number; of the numbers of several rounds the median, the least and the largest."""
     if isinstance(value, str):
         return value
+    if isinstance(value, list):
+        return f"{statistics.median(value):.2f} ({min(value):.2f} to {max(value):.2f})"
     return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 

@@ -166,7 +166,7 @@ def perform(commands):
         if program == "pip":
             assert words[-1:] == ["requirements.txt"]
         elif script == "demo/benchmark.py":
-            inside(script, "--rounds=1", "--demo=false")
+            inside(script, "--rounds=1", "--probes=false")
         elif script == "-m":
             pass  # the tests
         elif not (ROOT / Path(script).name).exists():  # in demo/

@@ -95,7 +95,7 @@ else:
 train, held_out = [(texts, classifier.predict(*supervisor, texts))
                    for texts, _ in parts("transfer")]
 if only_lora:
-    for lr in (1e-4, 2e-4, 5e-4, 1e-3):
+    for lr in (1e-4, 2e-4, 5e-4, 1e-3, 2e-3):
         trial("SmolLM2-135M", train, held_out, lr, 1, lora=RANK)
 else:
     for lr, epochs in ((2e-5, 1), (5e-5, 1), (1e-4, 1), (5e-5, 2)):

@@ -83,7 +83,8 @@ def test_the_labels_of_several_are_their_mean_with_what_each_said(line):
 
 @pytest.mark.parametrize("flags", [["--microbatch=3"], ["--evals=2"], ["--lora=2"]])
 def test_a_student_however_it_is_trained(line, flags):
-    assert line.student("conf", "labels", "-".join(flags), *flags) > 0.6
+    accuracy = line.student("conf", "labels", "-".join(flags), *flags)
+    assert accuracy > 1.4 / line.classes  # clearly above a guess
 
 
 def test_controls_and_filters(line):

@@ -92,6 +92,8 @@ def on_its_side(path, row):
     if not isinstance(said, list) or not said or not all(map(records.are_probs, said)):
         stage.refuse(f'{path}: id {row["id"]} has no "supervisors", what each of several said; '
                      "label_weak.py --model=A,B writes it")
+    if {len(probs) for probs in said} != {len(row["probs"])}:
+        stage.refuse(f'{path}: id {row["id"]} has "supervisors" of another number of classes')
     return sum(records.same(probs, row["probs"]) for probs in said) / len(said)
 
 

@@ -124,6 +124,8 @@ FILE = {"train_weak": "train", "train_strong": "labels", "evaluate_pgr": "weak"}
     ("train_weak", b'{"id": "x", "text": "\\ud800", "label": 1}', ":2: text must be a text"),
     ("train_weak", b'{"id": "x", "text": "t", "label": 3}',
      ": that of id x is 3, but no label is 0; examples of all classes, 0 to 3, are needed"),
+    ("train_weak", b'{"id": "x", "text": "t", "label": 1000000000000}',
+     ": that of id x is 1000000000000, but no label is 0"),
     ("train_weak", b'{"id": "x", "text": "t", "label": -1}', ":2: label must be a class"),
     ("train_weak", b'{"id": "x", "text": "t", "label": "1"}',
      ':2: label must be a class: 0, 1 or another whole number, not "1"'),

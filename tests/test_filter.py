@@ -71,6 +71,13 @@ def test_unanimity_counts_the_supervisors_on_the_labels_side(tmp_path):
     assert metrics["lowest"] == pytest.approx(2 / 3)
 
 
+def test_what_supervisors_said_is_of_as_many_classes_as_the_label(tmp_path):
+    labels = p1_labels(tmp_path, [0.9, 0.1], supervisors=[[[0.2, 0.3, 0.5]]] * 2)
+    error = inside("filter_labels.py", f"--labels={labels}", "--by=unanimity", "--keep=1",
+                   f"--out={tmp_path}/out", ok=False)[2]
+    assert 'id e0 has "supervisors" of another number of classes' in error
+
+
 def test_ties_are_drawn_by_lot(tmp_path):
     """Of equals not the first: a file may be sorted."""
     labels = p1_labels(tmp_path, [0.9, 0.1] * 50)

@@ -40,11 +40,11 @@ def classes(path, rows):
     known = first.get("choices") or first.get("probs")
     number = len(known) if known else max(2, 1 + max(row["label"] for row in rows))
     labels = {row["label"] for row in rows if "probs" not in row}
-    missing = set(range(number)) - labels
-    if labels and missing and (len(labels) == 1 or not form(first)):
+    lacking = next((which for which in range(number) if which not in labels), None)
+    if labels and lacking is not None and (len(labels) == 1 or not form(first)):
         highest = next(row for row in rows if row.get("label") == number - 1 or len(labels) == 1)
         refuse(f"{path}: that of id {highest['id']} is {highest['label']}, but no label is "
-               f"{min(missing)}; examples of all classes, 0 to {number - 1}, are needed")
+               f"{lacking}; examples of all classes, 0 to {number - 1}, are needed")
     return number
 
 

@@ -70,20 +70,16 @@ def main(
     # the best of each class
     order = random.Random(seed).sample(range(len(rows)), len(rows))
     order.sort(key=scores.__getitem__, reverse=True)  # stable: equals stay in the order of the lots
-    kept = best_of_each(order, [class_of(row) for row in rows], number)
+    classes = [records.likeliest(row["probs"]) for row in rows]
+    kept = best_of_each(order, classes, number)
     filtered = [filtered_line(rows[i]) for i in kept]
     metrics = {"examples": len(kept), "of": len(rows), "lowest": min(scores[i] for i in kept)}
-    of_class = collections.Counter(class_of(rows[i]) for i in kept)
+    of_class = collections.Counter(classes[i] for i in kept)
     metrics["class_counts"] = [of_class[which] for which in range(len(rows[0]["probs"]))]
     stage.finish(run, metrics, {"labels.jsonl": filtered})
     counts = ", ".join(map(str, metrics["class_counts"]))
     print(f"{len(kept)} of {len(rows)} labels kept by {by}, down to {metrics['lowest']:.3f}; "
           f"of class 0, 1 ...: {counts} -> {out}")
-
-
-def class_of(row):
-    """The class of a soft label; of a tie the first."""
-    return row["probs"].index(max(row["probs"]))
 
 
 def on_its_side(path, row):

@@ -82,7 +82,7 @@ def main(
 
     parts = splits.split(train, test, max_train, max_test, seed, task)
     counts = {name: len(rows) for name, rows in parts.items()}
-    classes = splits.number_of_classes(train + test)
+    classes = splits.number_of_classes(parts["test"])
     known = [key for key in ("name", "source", "licence", "label_words") if key in about]
     facts = {key: about[key] for key in known} | {"counts": counts, "seed": seed}
     outputs = {f"{name}.jsonl": rows for name, rows in parts.items()}

@@ -68,6 +68,7 @@ def same(p1, other):
 
 # p1, control, weak: (n,) of student, its control and the supervisor on held-out texts
 
+
 def weak_agreement(p1, control, weak, noise, others):
     return same(p1, weak).mean()
 
@@ -78,7 +79,7 @@ def weak_loss(p1, control, weak, noise, others):
 
 def noise_model(p1, control, weak, noise, others):
     """Likelihood of the supervisor's classes, if it errs as it does on weak_train."""
-    says = (np.stack([1 - p1, p1], 1) @ noise).clip(1e-6)  # (n, 2)
+    says = (of_two(p1) @ noise).clip(1e-6)  # (n, 2)
     return (metrics.predicted(of_two(weak)) * np.log(says)).sum(1).mean()
 
 

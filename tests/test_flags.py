@@ -1,10 +1,12 @@
 """The command line: of stages, and of run_all.sh and analyses.sh."""
 
 import inspect
+import os
+import subprocess
 import sys
 
 import pytest
-from conftest import command, inside
+from conftest import ROOT, command, inside
 
 import train_strong
 import train_weak
@@ -106,3 +108,15 @@ def test_flags_that_supervisor_and_student_share_have_one_default():
     assert set(weak) - set(strong) == {"train", "part", "examples"}
     for name in set(weak) & set(strong):
         assert weak[name].default == strong[name].default
+
+
+@pytest.mark.parametrize("command", [
+    "prepare_data.py --list | true",
+    "train_strong.py --help | true",
+    "train_strong.py --help | head -1",
+])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_who_reads_the_output_may_stop_reading(command, unbuffered):
+    done = subprocess.run(f"{sys.executable} {ROOT}/{command}", shell=True, capture_output=True,
+                          text=True, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+    assert done.stderr == ""

@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from w2s.checkpoint import check_texts_are_independent, check_vocabulary, from_checkpoint
 from w2s.checkpoint import limit_length, name_and_revision, shard, without_noise
 from w2s.checkpoint import without_sparse_attention
-from w2s.forward import encode, forward, padded, pooled, probabilities, size
+from w2s.forward import encode, forward, padded, probabilities, size
 from w2s.head import first_tokens, forget_names, has_head, head_of, is_causal, make_identity
 from w2s.training import DEVICE, RANK, WORLD, full_state, halve_on_oom, is_sharded
 from w2s.training import my_microbatches, progress, train

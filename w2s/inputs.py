@@ -43,8 +43,8 @@ def classes(path, rows):
     lacking = next((which for which in range(number) if which not in labels), None)
     if labels and lacking is not None and (len(labels) == 1 or not form(first)):
         highest = next(row for row in rows if row.get("label") == number - 1 or len(labels) == 1)
-        refuse(f"{path}: that of id {highest['id']} is {highest['label']}, but no label is "
-               f"{lacking}; examples of all classes, 0 to {number - 1}, are needed")
+        refuse(f"{path}: id {highest['id']} has label {highest['label']}, none has label {lacking};"
+               f" examples of all classes, 0 to {number - 1}, are needed")
     return number
 
 

@@ -100,11 +100,10 @@ def features(backbone, texts):
     """What the head reads of N texts -> (N, H) float32 on the device, computed once; of N lists of
     choices (N, KH)."""
     def compute():
-        from w2s import classifier
+        from w2s.classifier import predict
+        from w2s.forward import pooled
 
-        model, tokenizer = backbone.loaded
-        return classifier.predict(
-            model, tokenizer, texts, compute=classifier.pooled, what="features")
+        return predict(*backbone.loaded, texts, compute=pooled, what="features")
 
     return cached((backbone.key, texts), compute).to(DEVICE)
 

@@ -96,6 +96,8 @@ def lines(path, *keys):
 
 def numbered(path, *keys):
     """(line number, row) of each line of a JSON Lines file; see `lines`."""
+    names = {name for key in keys for name in key.split("|")}
+    counted = [key for key in ("choices", "probs") if key in names]
     first = {}  # {"choices" or "probs": (how many the first such line has, its number)}
     empty = True
     try:
@@ -105,8 +107,8 @@ def numbered(path, *keys):
                     continue
                 empty = False
                 row = _row(line, f"{path}:{number}", keys)
-                for key in ("choices", "probs"):
-                    if any(key in wanted for wanted in keys) and key in row:
+                for key in counted:
+                    if key in row:
                         _as_many(f"{path}:{number}", key, row, first, number)
                 yield number, row
     except OSError as error:
@@ -244,8 +246,13 @@ def predicted(probs):
 
     A tie thus counts half right and half wrong. metrics.predicted is the same rule.
     """
-    likeliest = [p == max(probs) for p in probs]
-    return [one / sum(likeliest) for one in likeliest]
+    highest = [p == max(probs) for p in probs]
+    return [one / sum(highest) for one in highest]
+
+
+def likeliest(probs):
+    """The class of a prediction; of a tie the first."""
+    return probs.index(max(probs))
 
 
 def same(probs, other):

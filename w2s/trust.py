@@ -28,7 +28,7 @@ def of_labels(path, rows, models, train):
     others = [rows_of_others(model, train, train_rows) for model in models]
 
     classes = len(rows[0]["probs"])
-    labelled = torch.tensor([row["probs"].index(max(row["probs"])) for row in rows])
+    labelled = torch.tensor([records.likeliest(row["probs"]) for row in rows])
     total = torch.zeros(len(rows))
     for model, known in zip(models, others):
         p_right, says = of_supervisor(model, known, texts)

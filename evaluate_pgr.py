@@ -29,7 +29,7 @@ def main(
     out="",       # folder to write; with results, that folder itself
 ):
     # which predictions belong together
-    left_out = []
+    left_out = {}
     if results:
         found, left_out = pairs.find(Path(results))
     elif weak and ceiling and students and out:

@@ -220,7 +220,7 @@ def test_three_supervisors_make_a_ladder(tmp_path):
 
 
 @pytest.mark.parametrize("examples, message", [
-    (31, "has 30"), (-1, "0 or more is needed"), (2, "but no label is 1")])
+    (31, "has 30"), (-1, "0 or more is needed"), (2, "none has label 1")])
 def test_a_supervisor_of_fewer_examples(tmp_path, examples, message):
     lines = [{"id": i, "text": f"t {i}", "label": int(i > 1)} for i in range(30)]
     data = write(tmp_path / "train.jsonl", lines)

@@ -170,3 +170,14 @@ def test_a_supervisor_that_was_tested_on_another_file_is_no_floor(tmp_path):
         finished(folder / "a-to-b_xent", STUDENT, seed, inputs={"test": {"sha256": "new"}})
     report, printed = evaluate_folder(tmp_path / "task")
     assert report["seeds"] == 1 and left_out(printed) == ["seed0/a-to-b_xent"]
+
+
+def test_a_student_whose_supervisor_has_no_test_predictions_is_named(tmp_path):
+    for name, right in (("weak_a", WEAK), ("ceiling_b", CEILING), ("a-to-b_xent", STUDENT),
+                        ("human-to-b_xent", STUDENT), ("a-to-middle_xent", STUDENT)):
+        predictions(tmp_path / "task" / "seed0" / name / "predictions.jsonl", right)
+    report, printed = evaluate_folder(tmp_path / "task")
+    assert [student["name"] for student in report["students"]] == ["xent"]
+    assert left_out(printed) == ["seed0/human-to-b_xent"]  # middle is a link of a chain
+    assert "human-to-b_xent has no supervisor beside it" in printed
+    assert report["weak"]["name"] == "a" and not report["more_pairs"]

@@ -25,6 +25,7 @@ CONTROLS = ("shuffled", "uniform")  # what control_labels.py makes of labels
 FILTERS = ("confidence", "unanimity", "trust", "random")  # how filter_labels.py chooses
 REMADE = ("control_labels", "filter_labels")  # stages that make labels of other labels
 
+SEED = r"seed(0|[1-9]\d*)"
 SHARE = r"(0\.\d+|1)"
 MADE_OF_LABELS = re.compile(
     rf"(-truth{SHARE})?(-({'|'.join(FILTERS)}){SHARE})?(-({'|'.join(CONTROLS)}))?$")
@@ -36,7 +37,7 @@ def split_name(student):
     None where these two are not beside it, or the folder above it is a copy of a seed.
     """
     seed = student.parent
-    if not re.fullmatch(r"seed(0|[1-9]\d*)", seed.name):
+    if not re.fullmatch(SEED, seed.name):
         return None
     split = None
     supervisors = models_in(seed, "weak_") + models_in(seed, "labels_")
@@ -52,6 +53,13 @@ def models_in(seed, role):
     """The models that a seed has in a role: of weak_gpt2/ and weak_bert/ bert and gpt2."""
     files = sorted(seed.glob(f"{role}*/predictions.jsonl"))
     return [file.parent.name.removeprefix(role) for file in files]
+
+
+def has_ceiling(student):
+    """Whether a seed has the ceiling of a student, going by the student's name alone."""
+    seed = student.parent
+    return bool(re.fullmatch(SEED, seed.name)) and any(
+        f"-to-{ceiling}_" in student.name for ceiling in models_in(seed, "ceiling_"))
 
 
 def floor(seed, weak_name):

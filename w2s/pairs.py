@@ -4,7 +4,8 @@
 
 A student is left out, and named, where its run.json holds another digest (stage.comparable) than
 that of the ceiling beside it or of the newest of the seeds, or where it learned other labels than
-its supervisor gives today. Folders without a run.json, from elsewhere, are taken as they are.
+its supervisor gives today; or where no test predictions of its supervisor are beside it. Folders
+without a run.json, from elsewhere, are taken as they are.
 """
 
 import collections
@@ -16,6 +17,14 @@ from typing import NamedTuple
 
 from w2s import lineage, source, stage
 from w2s.lineage import given
+
+
+OTHERWISE_MADE = (
+    "was trained on other data or labels, or with other settings, than the ceiling beside it or "
+    "the newest of the seeds, or with another version of its loss; run it again, or remove it.")
+NO_FLOOR = (
+    "has no supervisor beside it: weak_NAME/predictions.jsonl, what NAME says of the test file, is "
+    "the floor of the gap, of a person too.")
 
 
 class Run(NamedTuple):
@@ -34,15 +43,17 @@ class Pair(NamedTuple):
 
 
 def find(results):
-    """[Pair] of a results folder, and the folders of students that are left out."""
+    """[Pair] of a results folder, and the students that are left out, {folder: why}."""
     by_names = collections.defaultdict(dict)  # {(weak name, ceiling name): {student name: [Run]}}
-    left_out = []
+    left_out = {}
 
     # within a seed: a student is held against the supervisor and the ceiling beside it
     for path in sorted(results.glob("seed*/*-to-*_*/predictions.jsonl")):
         student = path.parent
         names = lineage.split_name(student)
         if names is None:
+            if lineage.has_ceiling(student):
+                left_out[str(student)] = NO_FLOOR
             continue
         weak_name, ceiling_name, name = names
         weak = lineage.floor(student.parent, weak_name)
@@ -51,7 +62,7 @@ def find(results):
 
         old = lineage.has_old_labels(student, *names) or has_other_test(weak, ceiling)
         if old or differs_from_ceiling(student, ceiling) or differs_from_student(student, name):
-            left_out.append(str(student))
+            left_out[str(student)] = OTHERWISE_MADE
             continue
         chain = [str(link / path.name) for link in links]
         if not all(map(os.path.exists, chain)):
@@ -68,11 +79,11 @@ def find(results):
         if pool:
             pairs.append(Pair(weak_name, ceiling_name, pool))
         others = [run.student for run in all_runs(students) if run not in all_runs(pool)]
-        left_out += map(os.path.dirname, others)
+        left_out |= dict.fromkeys(map(os.path.dirname, others), OTHERWISE_MADE)
     if not pairs:
-        why = "was trained on other data or labels, or with other settings"
+        example = "".join(f"; {folder} {why}" for folder, why in [*left_out.items()][:1])
         stage.refuse(f"{results}: no student found with its weak supervisor and ceiling beside it; "
-                     "run_all.sh makes them" + (f"; {left_out[0]} {why}" if left_out else ""))
+                     f"run_all.sh makes them{example}")
     return sorted(pairs), left_out
 
 

@@ -40,8 +40,11 @@ def split(train, test, max_train, max_test, seed, task=""):
         splits[name] = sample(one_per_question(rows, seed), most, seed, classes)
         few = len(splits[name]) // classes  # of each class
         if few < max(1, min(2, most // classes)):
-            refuse(f"{task}: {few or 'nothing'} of each class is left for {name}; more rows of all "
-                   f"{classes} classes are needed, or more groups, which stay together")
+            found = collections.Counter(row["label"] for row in rows)
+            rarest = min(range(classes), key=found.__getitem__)
+            refuse(f"{task}: {few or 'nothing'} of each class is left for {name}, as there are "
+                   f"{found[rarest]} of class {rarest}; more rows of all {classes} classes are "
+                   "needed, or more groups, which stay together")
     return splits
 
 

@@ -158,11 +158,11 @@ AGREEMENT_COLUMNS = {
 
 AGREEMENT_TITLE = [
     "Agreement with the weak supervisor: overall, where it is right, where it is wrong. Area "
-    "under the ROC curve, mean",
-    "confidence, expected calibration error (10 bins), Brier score; and, of the test examples "
-    "where student and supervisor",
-    "differ, how often the student is right: where it is the more confident of the two, and "
-    "where the less.",
+    "under the ROC curve (of two",
+    "classes), mean confidence, expected calibration error (10 bins), Brier score; and, of the "
+    "test examples where student",
+    "and supervisor differ, how often the student is right: where it is the more confident of "
+    "the two, and where the less.",
 ]
 
 STOPPING_TITLE = [

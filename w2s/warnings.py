@@ -56,13 +56,12 @@ def idle_labels(name, kind, control):
 
 
 def of_runs(left_out, outdated):
-    """What the runs of a results folder tell of themselves; both are folders."""
-    texts = []
-    for folder in left_out:
-        texts.append(
-            f"left out: {folder} was trained on other data or labels, or with other settings, than "
-            "the ceiling beside it or the newest of the seeds, or with another version of its "
-            "loss; run it again, or remove it.")
+    """What the runs of a results folder tell of themselves.
+
+    left_out  {folder: why}
+    outdated  folders
+    """
+    texts = [f"left out: {folder} {why}" for folder, why in left_out.items()]
     for folder in outdated:
         texts.append(
             f"{folder} was trained with its loss as it was in losses.py before the last edit; "

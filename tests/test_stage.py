@@ -78,6 +78,23 @@ def test_model_folder_counts_by_content(tmp_path):
     assert stage.fingerprint(tmp_path / "n", known)["sha256"] == first["sha256"]
 
 
+def test_a_model_is_read_once_for_all_its_students(tmp_path, monkeypatch):
+    model, hashed = write(tmp_path / "m" / "config.json", [{"a": 1}]).parent, []
+    digest = stage._digest.__wrapped__
+    monkeypatch.setattr(stage, "_digest", lambda *stat: hashed.append(stat) or digest(*stat))
+
+    def student(name):
+        args = {"out": str(tmp_path / "seed0" / name), "model": str(model)}
+        run = stage.start(args, ["model"], CODE)
+        stage.finish(run, {}, {"a.txt": "a"})
+        return run["inputs"]["model"]["sha256"]
+
+    first = student("a")
+    assert student("b") == first and len(hashed) == 1
+    write(model / "config.json", [{"a": 23}])
+    assert student("c") != first and len(hashed) == 2
+
+
 def test_an_input_that_changes_under_the_work_is_noticed(tmp_path):
     data = write(tmp_path / "data.jsonl", [{}])
     run = stage.start({"out": str(tmp_path / "out"), "data": str(data)}, ["data"], CODE)

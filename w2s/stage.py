@@ -64,8 +64,9 @@ def start(args, inputs, code, loss=None):
         if name not in found:
             run["args"][name] = plain(value)
     run["args"]["out"] = str(folder)
+    known = inputs_beside(folder)
     for name in found:
-        run["inputs"][name] = fingerprint(args[name], done.get("inputs", {}).get(name))
+        run["inputs"][name] = fingerprint(args[name], *known)
     run["code"] = hashlib.sha256(source.code_of(*code).encode()).hexdigest()
     if loss:
         run["loss_source"] = source.loss_source(source.parse_loss(loss)[0])
@@ -77,8 +78,6 @@ def start(args, inputs, code, loss=None):
             return False
         if args.get("save_model") and "model" not in done["outputs"]:
             return False
-        if not isinstance(done["outputs"], dict):
-            return False  # of an earlier version
         # what was deleted, emptied or cut since then is made again
         return all(bytes_of(folder / name) == size for name, size in done["outputs"].items())
 
@@ -164,8 +163,7 @@ def finish(run, metrics, outputs):
     run["metrics"] = metrics
     run["seconds"] = round(time.time() - run.pop("started"), 1)
     run["outputs"] = {name: bytes_of(folder / f"partial.{name}") for name in outputs}
-    text = json.dumps(run, indent=1) + "\n"
-    (folder / "partial.run.json").write_text(text, encoding="utf-8")
+    (folder / "partial.run.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
 
     # run.json goes first and comes last: without it, what a crash leaves here is no result
     earlier = _done(folder).get("outputs", [])
@@ -273,17 +271,23 @@ def comparable(run):
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def fingerprint(path, known=None):
+def inputs_beside(folder):
+    """The fingerprints of all inputs of the run in a folder, and of those in folders beside it."""
+    runs = [read_run(file.parent) for file in folder.parent.glob("*/run.json")]
+    return [given for run in runs for given in run.get("inputs", {}).values()]
+
+
+def fingerprint(path, *known):
     """{"path", "sha256", "stat"} of a file, or of all files in a folder.
 
-    known  an earlier one, which still holds where path, sizes and dates are the same: large models
-           are not read again
+    known  earlier ones: one holds where path, sizes and dates are the same; no model is read twice
     """
     stat = []
     for file in files_of(path):
         stat.append([str(file), file.stat().st_size, file.stat().st_mtime_ns])
-    if known and known["path"] == str(path) and known.get("stat") == stat:
-        return known
+    for earlier in known:
+        if earlier and (earlier.get("path"), earlier.get("stat")) == (str(path), stat):
+            return earlier
     return {"path": str(path), "sha256": _digest(*map(tuple, stat)), "stat": stat}
 
 

@@ -163,11 +163,15 @@ def set_head(model, tokenizer, name, revision, label_words, seed, insist=False):
         ids = []
 
     if ids:
-        if has_head(model.config) and not model.config.tie_word_embeddings:
-            raise ValueError(f"{name} is a classifier without output embeddings; use --head=random")
-        language_model = from_checkpoint(
-            AutoModelForCausalLM, name, dtype="auto", revision=revision)
-        words = language_model.get_output_embeddings().weight[ids]  # (K, H)
+        embeddings = model.get_input_embeddings()
+        if not model.config.tie_word_embeddings:
+            if has_head(model.config):
+                raise ValueError(f"{name} is a classifier without output embeddings; "
+                                 "use --head=random")
+            language_model = from_checkpoint(
+                AutoModelForCausalLM, name, dtype="auto", revision=revision)
+            embeddings = language_model.get_output_embeddings()
+        words = embeddings.weight[ids]  # (K, H)
         of_choice = model.config.num_labels == 1  # how much more the second word than the first
         model.score.weight.copy_(words[1:] - words[:1] if of_choice else words)
     else:

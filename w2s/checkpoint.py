@@ -17,13 +17,7 @@ from w2s.head import head_name
 from w2s.precision import close, exact, wide
 from w2s.training import DEVICE, RANK
 
-TEXTS = (
-    "No",
-    "So it was, they said.",
-    "While the rain came down and nobody in town knew what to do, three of them went out to look "
-    "for the old road.",
-)
-
+TEXTS = ("No", "So it was, they said.", "While the rain came down nobody knew what to do, it says.")
 
 GPT2 = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")
 SHORT_NAMES = {name: f"openai-community/{name}" for name in GPT2}

@@ -112,7 +112,7 @@ for seed in $SEEDS; do
       link=$(name_of "$next")_$loss${via:+-via-$via}
       train "$next" "$labels" "$link" "${chain_flags[@]}" --save_model
       run $LAUNCH "$here/label_weak.py" --model="$out/$weak-to-$link/model" \
-        --data="$data/transfer.jsonl" --out="$out/labels_$weak-to-$link"
+        --data="$data/transfer.jsonl" "${label_only[@]}" --out="$out/labels_$weak-to-$link"
       labels=labels_$weak-to-$link via=${via:+$via,}$(name_of "$next")
     done
     if wants chain; then

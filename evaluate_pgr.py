@@ -15,7 +15,6 @@ where a supervisor has students of several sizes.
 
 import functools
 import json
-import re
 from pathlib import Path
 
 from w2s import pairs, report, second_pairs, stage, trend_tables, warnings
@@ -30,6 +29,8 @@ def main(
 ):
     # which predictions belong together
     left_out = {}
+    if results and (weak or ceiling or students):
+        stage.refuse("give a results folder or single files, not both")
     if results:
         found, left_out = pairs.find(Path(results))
     elif weak and ceiling and students and out:
@@ -49,7 +50,8 @@ def main(
     args = {"out": out, "pairs": found, "sizes": sizes, "alone": alone,
             "left_out": left_out, "outdated": outdated, "second": [test2, found2, alone2]}
     inputs = files + files2 + curves
-    modules = ["report", "metrics", "tables", "trend_tables", "warnings", "figures", "trends"]
+    modules = ["records", "lineage", "report", "metrics", "tables", "trend_tables", "warnings",
+               "figures", "trends"]
     code = [__file__, *(f"w2s/{module}.py" for module in modules)]
     run = stage.start(args | {path: path for path in inputs}, inputs, code)
     if not run:
@@ -68,7 +70,7 @@ def main(
         parts += trend_tables.of_all(reports2, sizes, brief=True)
     text = "\n\n".join([*parts, "\n".join(warned)]).rstrip("\n") + "\n"
     numbers = {**reports[0], "more_pairs": reports[1:], "second_test": reports2}
-    numbers = json.dumps(numbers, indent=1, default=plain) + "\n"
+    numbers = json.dumps(numbers, indent=1, default=stage.plain) + "\n"
     outputs = {"report.json": numbers, "report.md": text}
 
     # pictures; matplotlib is loaded only here
@@ -85,11 +87,6 @@ def main(
         outputs["scaling.png"] = functools.partial(trends.scaling, by_size)
     stage.finish(run, {}, outputs)
     print(f"{text}\n-> {out}/{', '.join(outputs)}")
-
-
-def plain(value):
-    """A number of numpy's as one that JSON can hold."""
-    return value.item()
 
 
 if __name__ == "__main__":

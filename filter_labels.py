@@ -5,7 +5,7 @@
 
 Writes labels.jsonl, as many lines of one class as of another, as far as there are. Chosen by
 
-    confidence  of the supervisor: its larger probability
+    confidence  of the supervisor: its largest probability
     unanimity   of several that label together (label_weak.py --model=A,B,C): how many of them are
                 on the label's side
     trust       how far their hidden states let one trust them (w2s/trust.py); each was trained on a

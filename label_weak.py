@@ -16,7 +16,6 @@ true label, [0.0, 1.0] say, in place of the soft one.
 One model is in memory at a time.
 """
 
-import hashlib
 import itertools
 from pathlib import Path
 
@@ -48,48 +47,50 @@ def main(
     if not 0 <= truth <= 1:
         stage.refuse(f"--truth={truth}: a share from 0 to 1 is needed")
     needed = ["id", "text|choices", "label"] if truth else ["id", "text|choices"]
-    count, forms, known = 0, set(), {0}
-    for row in records.lines(data, *needed):
+    count, forms, highest = 0, set(), 0
+    true_labels = {}  # {place: label} of the texts that are drawn
+    for place, row in enumerate(records.lines(data, *needed)):
         count += 1
         forms.add(inputs.form(row))
-        known.add(row["label"] if truth else 0)
+        if is_drawn(row["id"], truth):
+            true_labels[place] = row["label"]
+        highest = max(highest, row["label"] if truth else 0)
     choices = inputs.one_form(data, forms)
     label_words = records.read_task(task).get("label_words", [])
     tests = {}  # {path: rows}
     for path in filter(None, [test, test2]):
         tests[path] = records.read_jsonl(path, "id", "text|choices", "label")
         inputs.one_form(path, forms | {inputs.form(row) for row in tests[path]})
-        known |= {row["label"] for row in tests[path]}
+        highest = max(highest, *(row["label"] for row in tests[path]))
 
     # What each supervisor says of each file, (N, K).
     said, said_of_tests = [], {path: [] for path in tests}
     for name in models:
-        predict = supervisors.load(name, choices, max(known), label_words, batch_size, dtype)
+        predict = supervisors.load(name, choices, highest, label_words, batch_size, dtype)
         said.append(predict(data, count))
         for path in tests:
             said_of_tests[path].append(predict(path, len(tests[path])))
         del predict  # its model leaves memory before the next one comes
+    if len({one.shape[1] for one in said}) > 1:
+        stage.refuse(f"--model={model}: they do not tell the same number of classes apart")
 
-    # Their mean, written while the texts are read again.
+    # Their mean, or the truth.
     probs = supervisors.mean(said)
-    classes = probs.shape[1]
-    metrics = {"examples": count, "true_labels": 0, "class_shares": [0.0] * classes}
+    for place, label in true_labels.items():
+        probs[place] = probs.new_tensor(inputs.one_hot(label, probs.shape[1]))
+    shares = [sum(share) / count for share in zip(*map(records.predicted, probs.tolist()))]
+    metrics = {"examples": count, "true_labels": len(true_labels), "class_shares": shares}
 
+    # It is written while the texts are read again.
     def lines():
         rows = records.lines(data, *needed)
         for start in range(0, count, 1024):
             chunk = list(itertools.islice(rows, 1024))
             here = probs[start:start + len(chunk)]
             labelled = records.with_probs(chunk, here, "id", "text", "choices", "group")
-            for place, (given, row) in enumerate(zip(chunk, labelled), start):
-                if is_drawn(row["id"], truth):
-                    row["probs"] = inputs.one_hot(given["label"], classes)
-                    metrics["true_labels"] += 1
-                if len(models) > 1:
-                    row["supervisors"] = supervisors.each(said, place)
-                for which, share in enumerate(records.predicted(row["probs"])):
-                    metrics["class_shares"][which] += share / count
-                yield row
+            for place, row in enumerate(labelled, start):
+                several = {"supervisors": supervisors.each(said, place)} if len(models) > 1 else {}
+                yield row | several
 
     outputs = {"labels.jsonl": lines()}
     if test:
@@ -100,11 +101,11 @@ def main(
         outputs[second_test.FILE], metrics["alone2"] = supervisors.tested(
             tests[test2], said_of_tests[test2])
     stage.finish(run, metrics, outputs)
-    shares = ", ".join(f"{share:.1%}" for share in metrics["class_shares"])
-    print(f"{count} examples labelled; class 0, 1 ...: {shares} -> {out}")
+    listed = ", ".join(f"{share:.1%}" for share in shares)
+    print(f"{count} examples labelled; class 0, 1 ...: {listed} -> {out}")
     if truth:
-        print(f"{metrics['true_labels']} of them have their true label")
-    if max(metrics["class_shares"]) > 0.9:
+        print(f"{len(true_labels)} of them have their true label")
+    if max(shares) > 0.9:
         stage.warn("nearly all labels are of one class: "
                    "is the supervisor trained well, and the data balanced?")
 
@@ -112,8 +113,7 @@ def main(
 def is_drawn(name, share):
     """Whether a hash draws an id among this share of all, and among every larger one."""
     # salted, since the hash of the id alone says what --evals holds out
-    digest = hashlib.sha256(f"true label {name}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64 < share
+    return records.uniform(f"true label {name}") < share
 
 
 if __name__ == "__main__":

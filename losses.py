@@ -30,7 +30,7 @@ def xent(logits, weak_probs, step_frac):
 
 
 def harden(logits, weak_probs):
-    """The student's own predictions as 0/1 targets. (B, K), (B, K) -> (B, K), without gradient.
+    """The student's own predictions as hard targets. (B, K), (B, K) -> (B, K), without gradient.
 
     The threshold adapts to the batch: each class gets the share of the batch that the supervisor
     gives it on average. For balanced data of two classes that is half of the batch.
@@ -58,12 +58,15 @@ def harden(logits, weak_probs):
     return torch.stack([1 - class1, class1], 1)
 
 
-def harden_many(logits, weak_probs, temperature=0.02, rounds=200):
+def harden_many(logits, weak_probs):
     """`harden` of any number of classes: to the logits of each class an offset is added, such that
-    the classes get their shares; then a softmax of a low temperature, nearly 0 or 1.
+    the classes get their shares, to half an example; then a softmax of a low temperature. Most
+    targets are nearly 0 or 1; an example between classes is shared, the more often the more there
+    are.
 
     Each round moves the offsets by what the shares still lack (Sinkhorn's iteration).
     """
+    temperature, rounds = 0.02, 200
     varied = (logits - logits.mean(0)).detach()  # (B, K)
     scores = varied / (temperature * varied.std().clamp(min=1e-6))
     shares = weak_probs.mean(0).clamp(min=1e-6)  # (K,)

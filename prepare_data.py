@@ -46,11 +46,11 @@ def main(
     columns = [column for column in choices.split(",") if column]
     if columns and len({*columns}) < max(2, len(columns)):
         stage.refuse(f"--choices={choices}: two different columns or more are needed")
-    if form not in ("binary", "choices"):
-        stage.refuse(f"--form={form}: binary or choices is needed")
 
     # a file of one's own, or a folder of them, may have a task.json beside or in it
     is_public = task in tasks.TASKS
+    if choices or group or config if is_public else form != "binary":
+        stage.refuse("--form is of public tasks; --choices, --group and --config of your own data")
     is_file = not is_public and (os.path.exists(task) or Path(task).suffix in readers.FORMATS)
     beside = ""
     if is_file:
@@ -58,8 +58,8 @@ def main(
         folder = Path(task) if os.path.isdir(task) else Path(task).parent
         beside = str(folder / "task.json") if (folder / "task.json").is_file() else ""
     run = stage.start({**given, "beside": beside}, inputs=["task", "beside"] if is_file else [],
-                      code=[__file__, "w2s/readers.py", "w2s/own_data.py", "w2s/tasks.py",
-                            "w2s/questions.py", "w2s/splits.py"])
+                      code=[__file__, "w2s/records.py", "w2s/readers.py", "w2s/own_data.py",
+                            "w2s/tasks.py", "w2s/questions.py", "w2s/splits.py"])
     if not run:
         return
 

@@ -106,7 +106,7 @@ def main(
 
 
 def shown_class(labels, row):
-    """The class that a shot shows: the likelier one of a soft label."""
+    """The class that a shot shows: the likeliest one of a soft label."""
     if "probs" not in row:
         return row["label"]
     share = records.predicted(row["probs"])  # of each class

@@ -10,15 +10,15 @@
 #   SEEDS="0 1 2" LOSSES="xent conf:alpha=0.75" bash run_all.sh gpt2 gpt2-xl sciq
 #
 # --max_train, --max_test and what names columns (--text, --label ...) go to prepare_data.py;
-# --examples to the supervisor; --evals, --keep and --save_model to students and ceiling; all others
-# to both.
+# --examples to the supervisor; --evals, --keep and --save_model to students and ceiling; --dtype to
+# what labels and asks; all others to supervisor, students and ceiling.
 # Environment variables, before bash:
 #
 #   SEEDS          one run of everything for each                               0
 #   LOSSES         a student for each; parameters as in conf:alpha=0.75         xent conf
 #   CONTROL        1: each loss learns the labels shuffled too, and the         0; in the demo 1
 #                  report tells what they contributed; "shuffled uniform":
-#                  and [0.5, 0.5] for every text
+#                  and all classes alike for every text
 #   SUPERVISORS    so many of WEAK, each trained with a seed of its own, label  1
 #                  together; of several models: WEAK is gpt2+bert
 #   PARTS          1: each of them trains on a part of its own of the examples  0

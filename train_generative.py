@@ -61,20 +61,20 @@ def main(
     tokens, targets = pack(ids, tokenizer.eos_token_id, block)  # (N, block) each
     counts = (targets[:, 1:] >= 0).sum(1).float()  # (N,) tokens to predict
 
-    # Train. What training.train takes for logits is each block's loss, beside a zero.
+    # Train. What training.train takes for logits is each block's loss.
     def forward(batch):
-        """The summed loss of each block, in the first of two columns -> (B, 2)"""
+        """The summed loss of each block -> (B, 1)"""
         inputs = tokens[batch].to(training.DEVICE)
         wanted = targets[batch, 1:].to(training.DEVICE)
         with precision.autocast():
             logits = net(input_ids=inputs, use_cache=False).logits  # (B, block, V)
         logits = logits[:, :-1].float().transpose(1, 2)  # (B, V, block-1)
         loss = torch.nn.functional.cross_entropy(logits, wanted, reduction="none").sum(1)  # (B,)
-        return torch.stack([loss, torch.zeros_like(loss)], 1)
+        return loss[:, None]
 
-    def loss(losses, counts, step_frac):
+    def loss(sums, counts, step_frac):
         """Mean over the tokens of the whole batch."""
-        return losses[:, 0].sum() / counts.sum()
+        return sums.sum() / counts.sum()
 
     lengths = torch.full((len(tokens),), block)
     with stage.explain_divergence([{"id": f"block {i}"} for i in range(len(tokens))]):

@@ -8,8 +8,8 @@ Given ground truth, --labels=data/sciq/transfer.jsonl and --loss=xent, it trains
 nothing else differs. Writes predictions.jsonl on the test file, curve.jsonl (a line a step) and
 run.json; with --test2, predictions2.jsonl on that file.
 
-With --evals=8 a tenth of the labels is held out, the same for student and ceiling, and the curve
-tells of eight steps more, as the loss on these. --keep=best stops early, by that loss.
+With --evals=8 a tenth of the labels is held out, the same for student and ceiling; at eight steps
+the curve holds test accuracy too, and the loss on these. --keep=best stops early, by that loss.
 """
 
 import functools
@@ -34,7 +34,7 @@ def main(
     linear_probe=False,  # train the head alone, on features that are computed once
     lora=0,              # rank of adapters, trained over frozen weights (bf16 where fast); 0: none
     evals=0,             # evaluate so often during training, and hold a tenth of the labels out
-    weak="",             # the supervisor's predictions on the test file: the curve tells agreement
+    weak="",             # the supervisor's predictions on the test file, for agreement (evals)
     keep="last",         # the model of the last step; best: of the lowest loss on held-out labels
     save_model=False,    # keep the trained model, in model/
     test2="",            # a second data file to predict, of another distribution

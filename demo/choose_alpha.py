@@ -31,7 +31,7 @@ results, data = map(Path, sys.argv[1:])
 
 
 def read(seed, name):
-    """{"p1", "label"}, (n,) each, of a run's predictions, in the order of the ids."""
+    """(p1, label), (n,) each, of a run's predictions, in the order of the ids."""
     rows = records.read_jsonl(results / seed / name / "predictions.jsonl", "id", "label", "probs")
     rows.sort(key=lambda row: row["id"])
     p1, label = [row["probs"][1] for row in rows], [row["label"] for row in rows]

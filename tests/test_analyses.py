@@ -231,9 +231,9 @@ def test_the_best_step_is_the_one_that_is_kept_and_saved(analyses, tiny, tmp_pat
     assert best != points[-1]
     assert metrics["step"] == best["step"]
     assert metrics["accuracy"] == best["accuracy"]
-    # the saved model is that one: trained for no step, it predicts the same
-    flags = ["--head=keep", "--epochs=0", f"--out={tmp_path}/again"]
-    inside("train_strong.py", f"--model={tmp_path}/best/model", *common, *flags)
+    # the saved model is that one: it predicts the same
+    inside("label_weak.py", f"--model={tmp_path}/best/model", f"--data={data}/test.jsonl",
+           f"--test={data}/test.jsonl", f"--out={tmp_path}/again")
     best, again = (read(tmp_path / name / "predictions.jsonl") for name in ("best", "again"))
     for ours, theirs in zip(best, again):
         assert ours["probs"] == pytest.approx(theirs["probs"], abs=2e-6)

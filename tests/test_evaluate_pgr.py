@@ -195,7 +195,7 @@ def test_warnings_say_what_means_nothing(tmp_path):
     _, printed = compare(files["weak"], files["ceiling"], students, tmp_path / "out")
     warnings = [line for line in printed.splitlines() if line.startswith("- Warning")]
     assert len(warnings) == 2
-    assert "not clearly better than always giving the more frequent class (0.500)" in warnings[0]
+    assert "not clearly better than always giving the most frequent class (0.500)" in warnings[0]
     collapsed = "student one gives nearly one class only (100% class 1, in 1 of 1 seeds)"
     assert collapsed in warnings[1]
 

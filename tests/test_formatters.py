@@ -10,7 +10,7 @@ from task_rows import make
 
 from w2s import splits, tasks
 from w2s.questions import Question
-from w2s.readers import uniform
+from w2s.records import uniform
 
 CHOICES = ("anthropic_hh", "ethics_utilitarianism", "piqa")
 

@@ -191,3 +191,12 @@ def test_a_failing_stage_stops_the_line_with_its_message(line, tmp_path):
         RESULTS=str(tmp_path), DATA=str(tmp_path))
     assert status != 0 and "none.jsonl: No such file" in error and error.count("\n") == 1
     assert "train_weak" not in printed
+
+
+def test_the_precision_of_predicting_goes_to_what_labels_and_asks(tmp_path):
+    names = "a", "b", "task", "--dtype=bf16"
+    line = recorded(tmp_path, ROOT / "run_all.sh", *names, TRUTH="0.1")
+    asked = recorded(tmp_path, ROOT / "analyses.sh", "prompt,own", *names)
+    for _, script, *flags in line + asked:
+        wants = Path(script).stem in ("label_weak", "prompt_strong")
+        assert ("--dtype=bf16" in flags) == wants

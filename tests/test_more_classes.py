@@ -6,6 +6,8 @@ import random
 import pytest
 from conftest import FILLERS, inside, read, write
 
+from w2s import records
+
 THREE, FOUR = ("fine", "dull", "odd"), ("fine", "dull", "odd", "long")
 
 
@@ -174,3 +176,26 @@ def test_a_student_that_always_says_one_class_is_named(tmp_path):
     printed = inside("evaluate_pgr.py", f"--weak={weak}", f"--ceiling={weak}",
                      f"--students={student}", f"--out={tmp_path}")[1]
     assert "nearly one class only (100% class 2, in 1 of 1 seeds)" in printed
+
+
+def test_ties_of_three_classes_are_shared_in_the_report_too(tmp_path):
+    tied = ([0.4, 0.4, 0.2], [1 / 3] * 3, [0.2, 0.4, 0.4])
+    made = [{"id": i, "label": i % 3, "probs": tied[i // 20]} for i in range(60)]
+    path = write(tmp_path / "tied.jsonl", made)
+    other = write(tmp_path / "other.jsonl", made)
+    inside("evaluate_pgr.py", f"--weak={path}", f"--ceiling={path}", f"--students={other}",
+           f"--out={tmp_path}/out")
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["weak"]["accuracy"] == pytest.approx(records.accuracy(made)["accuracy"])
+
+
+def test_supervisors_of_other_numbers_of_classes_do_not_label_together(line, tiny, tmp_path):
+    if line.classes == 4:
+        pytest.skip("of choices the number shows")
+    two = [row for row in read(line.folder / "weak_train.jsonl") if row["label"] < 2]
+    data = write(tmp_path / "two.jsonl", two)
+    inside("train_weak.py", f"--model={tiny['bert']}", f"--train={data}", f"--test={data}",
+           "--epochs=0", f"--out={tmp_path}/weak")
+    error = inside("label_weak.py", f"--model={tmp_path}/weak/model,{line.folder}/weak/model",
+                   f"--data={data}", f"--out={tmp_path}/out", ok=False)[2]
+    assert "not tell the same number of classes apart" in error and error.count("\n") == 1

@@ -97,3 +97,9 @@ def test_what_is_wrong_is_one_line(tmp_path, made, task, complaint):
 def test_a_task_without_choices_has_no_native_form(tmp_path):
     error = prepare("cola", tmp_path / "out", "--form=chosen", ok=False)[1]
     assert "--form=chosen: binary or choices is needed" in error
+
+
+def test_fewer_examples_than_classes_are_refused(tmp_path):
+    path = csv(tmp_path / "own.csv", three())
+    error = prepare(path, tmp_path / "out", "--label=verdict", "--max_train=2", ok=False)[1]
+    assert "--max_train=2: 3 or more is needed, one of each class" in error

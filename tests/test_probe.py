@@ -4,7 +4,9 @@ import shutil
 
 import pytest
 import torch
+import transformers
 from conftest import command, read, rows, write
+from test_models import BART, ends, make
 
 from w2s import classifier
 import label_weak
@@ -131,3 +133,12 @@ def test_stages_train_probes_and_what_is_cached_needs_no_model_in_memory(tiny, t
         PYTHONPATH=str(tmp_path / "no"),
     )
     assert (tmp_path / "student" / "run.json").exists()
+
+
+def test_a_saved_probe_of_a_family_that_usually_has_another_number_of_classes(tiny, tmp_path):
+    make(tmp_path / "bart", ends(tiny["bert"], tmp_path), transformers.BartConfig(**BART))
+    head, backbone = probe.load(str(tmp_path / "bart"))
+    probe.save(head, backbone, tmp_path / "saved")
+    model, tokenizer = classifier.load(tmp_path / "saved", head="keep")
+    probs = probe.predict(head, backbone, TEXTS[:8])
+    assert torch.allclose(classifier.predict(model, tokenizer, TEXTS[:8]), probs, atol=1e-6)

@@ -26,9 +26,9 @@ def test_up_to_date_means_same_arguments_inputs_code_and_outputs(tmp_path, monke
 
     # code: remarks do not count
     remark = "# a remark\n\n\ndef uniform(*key):"
-    edit(here / "w2s" / "readers.py", "def uniform(*key):", remark)
+    edit(here / "w2s" / "records.py", "def uniform(*key):", remark)
     assert not fresh()
-    edit(here / "w2s" / "readers.py", "2**48", "2**48 * 1")
+    edit(here / "w2s" / "records.py", "2**48", "2**48 * 1")
     assert fresh() and not fresh()
 
     # the content of an input counts, not its date

@@ -39,7 +39,7 @@ make_labels() {  # ENDING: -shuffled and the like, of the supervisor's labels; n
         --seed="$seed" --out="$to" ;;
     truth*)
       run $LAUNCH "$here/label_weak.py" --model="$models" --data="$data/transfer.jsonl" \
-        --truth="${last#truth}" --out="$to" ;;
+        "${label_only[@]}" --truth="${last#truth}" --out="$to" ;;
     *)
       run python "$here/filter_labels.py" --labels="$from/labels.jsonl" --by="$by" \
         --keep="${last#$by}" --model="$models" --train="$data/weak_train.jsonl" --seed="$seed" \
@@ -107,10 +107,10 @@ read_supervisors() {  # from weak_model: who labels, and what they are called to
   fi
 
   # the floor is what they say of the test file: together, where they are several
-  floor=weak_$weak label_flags=()
+  floor=weak_$weak label_flags=("${label_only[@]}")
   if [ ${#supervisors[@]} != 1 ]; then
     case $results in *,*) refuse "RESULTS=\"$results\": several need a path without commas" ;; esac
-    floor=labels_$weak label_flags=(--test="$data/test.jsonl" "${second_flags[@]}")
+    floor=labels_$weak label_flags+=(--test="$data/test.jsonl" "${second_flags[@]}")
   fi
 }
 
@@ -158,7 +158,8 @@ read_arguments() {  # WEAK STRONG TASK [--flag=value ...]
   local names=() weak_recipe= strong_recipe=
 
   # whose flag it is; both: of supervisor and student
-  prepare_flags=() both=() weak_only=() strong_only=() prompt_flags=() generative_flags=()
+  prepare_flags=() both=() weak_only=() strong_only=() label_only=() prompt_flags=()
+  generative_flags=()
   second_flags=()  # the second test file, for supervisors that label together, too
   for word in "$@"; do
     case $word in
@@ -177,6 +178,8 @@ read_arguments() {  # WEAK STRONG TASK [--flag=value ...]
         strong_only+=("$word") ;;
       --examples=*)
         weak_only+=("$word") ;;
+      --dtype=*)
+        label_only+=("$word") prompt_flags+=("$word") ;;
       --max_tokens=* | --fsdp*)
         both+=("$word") prompt_flags+=("$word") ;;
       --microbatch=* | --checkpointing* | --save_minutes=*)

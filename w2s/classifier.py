@@ -195,11 +195,16 @@ def save(model, tokenizer, folder):
         if hasattr(model, "peft_config"):
             from w2s.lora import merged
             weights = merged(model, weights)
-        model.save_pretrained(folder, state_dict=weights)
-        tokenizer.save_pretrained(folder)
-        # what is as usual is left out there, also where it is not so in this family (BART)
-        if type(model.config)().num_labels != 2:
-            model.config.to_json_file(f"{folder}/config.json", use_diff=False)
+        write(model, tokenizer, weights, folder)
+
+
+def write(model, tokenizer, weights, folder):
+    """Writes a model with these weights, {name: tensor}."""
+    model.save_pretrained(folder, state_dict=weights)
+    tokenizer.save_pretrained(folder)
+    # what is as usual is left out there, also where it is not so in this family (BART)
+    if type(model.config)().num_labels != 2:
+        model.config.to_json_file(f"{folder}/config.json", use_diff=False)
 
 
 @torch.no_grad()

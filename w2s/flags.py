@@ -10,6 +10,15 @@ import sys
 
 from w2s.records import FIRST, refuse
 
+# the least that an argument may be
+LEAST = {"max_train": 2, "max_test": 2, "block": 2, "batch_size": 1, "max_tokens": 1,
+         **dict.fromkeys(["shots", "calibrate", "epochs", "examples", "evals", "lora", "microbatch",
+                          "save_minutes"], 0)}
+
+# what it may be, of those that have a choice
+ONE_OF = {"head": ("auto", "words", "random"), "dtype": ("float32", "bf16"),
+          "form": ("binary", "choices")}
+
 TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -118,3 +127,18 @@ def _value(name, default, text):
     except (KeyError, ValueError):
         wanted = {bool: "true or false is", int: "a whole number is", float: "a number is"}
         refuse(f"--{name}={text}: {wanted[type(default)]} needed")
+
+
+def refuse_values(args):
+    """Refuses arguments that no stage can work with."""
+    for name in LEAST.keys() & args.keys():
+        if not args[name] >= LEAST[name]:  # nan is not, either
+            refuse(f"--{name}={args[name]}: {LEAST[name]} or more is needed")
+    if not 0 < args.get("lr", 1) < float("inf"):
+        refuse(f"--lr={args['lr']}: a number above 0 is needed")
+    for name in ONE_OF.keys() & args.keys():
+        if args[name] not in ONE_OF[name]:
+            *others, last = ONE_OF[name]
+            refuse(f"--{name}={args[name]}: {', '.join(others)} or {last} is needed")
+    if not args["out"]:
+        refuse("--out is empty: a folder is needed")

@@ -3,7 +3,7 @@
 What the head reads of each text, its features, is computed once. Where a family has new layers
 before the head, as RoBERTa has a dense one, these are the identity.
 
-The four verbs of classifier.py, so that a stage takes one or the other:
+The verbs of classifier.py, so that a stage takes one or the other:
 
     head, backbone = load("openai-community/gpt2", label_words=[" no", " yes"])
     finetune(head, backbone, texts, targets, loss)
@@ -11,8 +11,8 @@ The four verbs of classifier.py, so that a stage takes one or the other:
     save(head, backbone, "folder")                         # the whole model, for any tool
 
 Features are kept for every model and list of texts in ~/.cache/weak-to-strong/features
-(XDG_CACHE_HOME moves it), under a name made of both, max_tokens and the code that computes them.
-What is there costs neither a model nor transformers to load.
+(XDG_CACHE_HOME moves it), under a name made of all that decides them. What is there costs neither a
+model nor transformers to load.
 """
 
 import functools
@@ -22,7 +22,7 @@ import os
 
 import torch
 
-from w2s import source, stage
+from w2s import source, stage, versions
 from w2s.training import BF16, DEVICE, RANK, broadcast_bool, full_state, train
 
 CACHE = stage.CACHE / "features"
@@ -41,9 +41,10 @@ class Backbone:
         if os.path.exists(model):
             content = stage.fingerprint(model)["sha256"]
         settings = label_words, head, max_tokens, choices, classes
-        versions = [importlib.metadata.version(name) for name in ("torch", "transformers")]
+        commit = versions.of_models({"model": model})  # of a hub's model, as it was downloaded
+        libraries = [importlib.metadata.version(name) for name in ("torch", "transformers")]
         code = source.code_of(*CODE)
-        self.key = content, *settings, DEVICE.type, BF16, versions, code
+        self.key = content, commit, *settings, DEVICE.type, BF16, libraries, code
 
     @functools.cached_property
     def loaded(self):
@@ -163,5 +164,4 @@ def save(head, backbone, folder):
         name = head_name(model)
         for key, value in head.state_dict().items():
             weights[f"{name}.{key}"] = value.cpu()
-        model.save_pretrained(folder, state_dict=weights)
-        tokenizer.save_pretrained(folder)
+        classifier.write(model, tokenizer, weights, folder)

@@ -14,7 +14,6 @@ expected and what came.
 
 import csv
 import decimal
-import hashlib
 from pathlib import Path
 
 from w2s import hub, records, stage
@@ -26,12 +25,6 @@ MISSING = {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan",
            "1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
 # exact: large ids differ in their last digits
 EXACT = decimal.Context(decimal.MAX_PREC, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX)
-
-
-def uniform(*key):
-    """A number in [0, 1) that depends on the key alone."""
-    digest = hashlib.sha256("|".join(map(str, key)).encode()).digest()
-    return int.from_bytes(digest[:6], "big") / 2**48
 
 
 def without_layout(text):
@@ -82,7 +75,7 @@ def read_public(about, which, seed, form="binary"):
                    "is it still the same dataset?")
 
     def draw(key):
-        return uniform(seed, about["name"], key)
+        return records.uniform(seed, about["name"], key)
 
     for number, row in numbered(data.select_columns(about["columns"]), seed):
         try:

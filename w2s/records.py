@@ -6,6 +6,7 @@
 Imports the standard library only.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -107,9 +108,12 @@ def numbered(path, *keys):
                     continue
                 empty = False
                 row = _row(line, f"{path}:{number}", keys)
+                where = f"{path}:{number}"
                 for key in counted:
                     if key in row:
-                        _as_many(f"{path}:{number}", key, row, first, number)
+                        _as_many(where, key, row, first, number)
+                if {*counted} <= row.keys() and len({len(row[key]) for key in counted}) > 1:
+                    refuse(f"{where}: {len(row['probs'])} probs of {len(row['choices'])} choices")
                 yield number, row
     except OSError as error:
         refuse(f"cannot read {path}: {error.strerror}")
@@ -220,6 +224,12 @@ def read_task(path):
         return task
     except (OSError, ValueError, AttributeError, TypeError) as error:
         refuse(f"{path}: not a task.json ({error})")
+
+
+def uniform(*key):
+    """A number in [0, 1) that depends on the key alone."""
+    digest = hashlib.sha256("|".join(map(str, key)).encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
 
 
 def write_jsonl(path, rows):

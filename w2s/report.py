@@ -40,7 +40,6 @@ def read_all(files):
             if labels[key] != rows[key]["label"]:
                 records.refuse(f"{path} and {files[0]} disagree about the label of {key}")
         probs[path] = np.array([rows[key]["probs"] for key in labels])
-        probs[path][:, 0] = 1 - probs[path][:, 1:].sum(1)  # they were rounded
         classes, before = probs[path].shape[1], probs[files[0]].shape[1]
         if classes != before:
             records.refuse(f"{path} has probs of {classes} classes, {files[0]} of {before}: they "

@@ -134,7 +134,7 @@ def loss_source(name):
         node = todo.pop()
         if not isinstance(node, ast.Name):
             used.append(node)
-        for called in sorted(_names(node, ast.expr_context) & top.keys()):
+        for called in sorted(_names(node) & top.keys()):
             todo += [statement for statement in top[called] if statement not in used + todo]
     return "\n\n".join(code(node) for node in used)
 
@@ -167,16 +167,15 @@ def _changed(node):
     """The names that a statement binds, or whose values it may change: S["a"] = 1, S.update()."""
     if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        return set().union(*(_names(target, ast.expr_context) for target in targets))
+        return set().union(*map(_names, targets))
     defined = (ast.FunctionDef, ast.ClassDef)
     inner = {part.name for part in ast.walk(node) if isinstance(part, defined)}
-    return inner | _names(node, ast.expr_context)
+    return inner | _names(node)
 
 
-def _names(tree, context):
-    """The names that occur in a tree; context ast.Store: those that it binds."""
-    found = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
-    return {node.id for node in found if isinstance(node.ctx, context)}
+def _names(tree):
+    """The names that occur in a tree."""
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ import itertools
 import math
 import re
 
-from w2s.readers import uniform, without_layout
-from w2s.records import refuse
+from w2s.readers import without_layout
+from w2s.records import refuse, uniform
 
 
 def split(train, test, max_train, max_test, seed, task=""):
@@ -22,6 +22,9 @@ def split(train, test, max_train, max_test, seed, task=""):
     task  its name, for messages
     """
     read, classes = len(train) + len(test), number_of_classes(train + test)
+    for flag, most in (("max_train", max_train), ("max_test", max_test)):
+        if most < classes:
+            refuse(f"--{flag}={most}: {classes} or more is needed, one of each class")
     train, test = by_group(train, test)
     groups = collections.Counter(row["group"] for row in train + test)
     largest = max(groups.values(), default=0)
@@ -39,7 +42,7 @@ def split(train, test, max_train, max_test, seed, task=""):
         most = max_test if name == "test" else max_train
         splits[name] = sample(one_per_question(rows, seed), most, seed, classes)
         few = len(splits[name]) // classes  # of each class
-        if few < max(1, min(2, most // classes)):
+        if few < min(2, most // classes):
             found = collections.Counter(row["label"] for row in rows)
             rarest = min(range(classes), key=found.__getitem__)
             refuse(f"{task}: {few or 'nothing'} of each class is left for {name}, as there are "

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from w2s import lock, source, versions
-from w2s.flags import cli  # stages call these as stage.cli, stage.refuse, stage.warn
+from w2s.flags import cli, refuse_values  # stages call cli, refuse, warn as stage.cli ...
 from w2s.records import FIRST, refuse, warn, write_jsonl
 
 # the demo's models and the probes' features
@@ -31,11 +31,6 @@ HOW = ("out", "microbatch", "checkpointing", "fsdp", "save_minutes", "save_model
 # what stages that train and label write
 WRITTEN = ("model", "predictions.jsonl", "predictions2.jsonl", "labels.jsonl", "curve.jsonl",
            "run.json")
-
-# the least that an argument may be
-LEAST = {"max_train": 2, "max_test": 2, "block": 2, "batch_size": 1, "max_tokens": 1,
-         **dict.fromkeys(["shots", "calibrate", "epochs", "examples", "evals", "lora", "microbatch",
-                          "save_minutes"], 0)}
 
 
 def start(args, inputs, code, loss=None):
@@ -99,17 +94,6 @@ def start(args, inputs, code, loss=None):
     run["machine"], run["started"] = platform.platform(), time.time()
     run["processes"] = int(os.environ.get("WORLD_SIZE", 1))
     return run
-
-
-def refuse_values(args):
-    """Refuses arguments that no stage can work with."""
-    for name in LEAST.keys() & args.keys():
-        if not args[name] >= LEAST[name]:  # nan is not, either
-            refuse(f"--{name}={args[name]}: {LEAST[name]} or more is needed")
-    if not 0 < args.get("lr", 1) < float("inf"):
-        refuse(f"--lr={args['lr']}: a number above 0 is needed")
-    if not args["out"]:
-        refuse("--out is empty: a folder is needed")
 
 
 def refuse_input(name, path, folder):

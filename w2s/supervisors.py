@@ -42,9 +42,10 @@ def load(model, choices, highest, label_words, batch_size, dtype):
     with hub.fetching(model):
         net, tokenizer = classifier.load(model, head="keep", choices=choices, dtype=dtype)
     classes = choices or net.config.num_labels
-    if highest >= classes or not choices and len(label_words or range(classes)) != classes:
-        refuse(f"{model} tells {classes} classes apart, the data has "
-               f"{max(highest + 1, len(label_words))}")
+    if highest >= classes:
+        refuse(f"{model} tells {classes} classes apart, the data has {highest + 1}")
+    if label_words and not choices and len(label_words) != classes:
+        refuse(f"{model} tells {classes} classes apart, the task has {len(label_words)}")
     order = None if choices else order_of_classes(model, net.config.id2label, label_words)
 
     def predict(path, count):

@@ -81,7 +81,7 @@ def ladder(reports, path):
 def draw_rungs(panel, reports, students):
     """A student and its control over the supervisors' accuracies."""
     weak, ceiling = column(reports, "weak"), reports[-1]["ceiling"]
-    x, = columns_of(weak, "accuracy")
+    x = column(weak, "accuracy")
     mean, se = columns_of(students, "accuracy", "accuracy_se")
     level, band = ceiling["accuracy"], ceiling["accuracy_se"]
     panel.axhline(level, color=CEILING, label="strong ceiling")

@@ -8,7 +8,7 @@ def of_report(report):
     texts = []
     if weak["accuracy"] - 2 * weak["accuracy_se"] <= majority:
         texts.append(
-            "the weak supervisor is not clearly better than always giving the more frequent class "
+            "the weak supervisor is not clearly better than always giving the most frequent class "
             f"({majority:.3f}). Its labels say little; more --epochs, another --lr or more "
             "examples for train_weak.py may help.")
 

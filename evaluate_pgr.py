@@ -64,10 +64,11 @@ def main(
     by_size = report.scaling(reports, sizes)
     rungs = report.ladder(reports)
     warned = [f"- Warning: {warning}" for warning in warnings.of_runs(left_out, outdated)]
-    parts = trend_tables.of_all(reports, sizes)
+    parts = trend_tables.of_all(reports, rungs, by_size)
     if reports2:
         parts.append(f"The same models on {test2}:")
-        parts += trend_tables.of_all(reports2, sizes, brief=True)
+        parts += trend_tables.of_all(
+            reports2, report.ladder(reports2), report.scaling(reports2, sizes), brief=True)
     text = "\n\n".join([*parts, "\n".join(warned)]).rstrip("\n") + "\n"
     numbers = {**reports[0], "more_pairs": reports[1:], "second_test": reports2}
     numbers = json.dumps(numbers, indent=1, default=stage.plain) + "\n"

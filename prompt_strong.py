@@ -101,8 +101,7 @@ def main(
     metrics = records.accuracy(outputs["predictions.jsonl"])
     metrics |= {"prior": prior.tolist(), "shots": [row["id"] for row in shown]}
     stage.finish(run, metrics, outputs)
-    said = "test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error) ->"
-    print(said.format(**metrics), out)
+    print(records.accuracy_text(metrics), "->", out)
 
 
 def shown_class(labels, row):

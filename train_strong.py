@@ -112,8 +112,7 @@ def main(
     if save_model:
         outputs["model"] = functools.partial(learner.save, net, tokenizer)
     stage.finish(run, metrics, outputs)
-    said = "test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error) ->"
-    print(said.format(**metrics), out)
+    print(records.accuracy_text(metrics), "->", out)
 
 
 if __name__ == "__main__":

@@ -276,6 +276,10 @@ def accuracy(rows):
     return {"accuracy": p, "accuracy_se": (p * (1 - p) / len(rows)) ** 0.5}
 
 
+def accuracy_text(metrics):
+    return "test accuracy {accuracy:.3f} ± {accuracy_se:.3f} (standard error)".format(**metrics)
+
+
 def agreement(rows, supervisor):
     """Share of predictions that are of the supervisor's class. supervisor: {id: probs}"""
     agreeing = [same(row["probs"], supervisor[row["id"]]) for row in rows]

@@ -1,17 +1,19 @@
 """The tables of report.md over several pairs of models: a ladder of supervisors, scaling."""
 
 from w2s import tables
-from w2s.report import ladder, on_all_rungs, scaling
+from w2s.report import on_all_rungs
 from w2s.tables import number, of_seeds, share_text, size_text, table
 
 
-def of_all(reports, sizes, brief=False):
+def of_all(reports, rungs, by_size, brief=False):
     """All tables of a report: those of each pair, the ladder, scaling.
 
-    sizes  as in report.scaling; brief: without what the tables of another test file have explained
+    rungs    of report.ladder
+    by_size  of report.scaling
+    brief    without what the tables of another test file have explained
     """
     parts = [tables.of_pair(report, brief) for report in reports]
-    return parts + of_ladder(ladder(reports)) + of_scaling(scaling(reports, sizes))
+    return parts + of_ladder(rungs) + of_scaling(by_size)
 
 
 # ----------------------------------------------------------------------------------------- scaling

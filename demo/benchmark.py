@@ -1,6 +1,6 @@
 """How fast is it on this machine? Prints a table and saves the numbers as JSON.
 
-    python demo/benchmark.py                  # a coffee break on two CPU cores
+    python demo/benchmark.py                  # all of it
     python demo/benchmark.py --probes=false   # without a student of the demo and a hundred probes
     python demo/benchmark.py --out=FILE.json
 

@@ -104,9 +104,26 @@ def test_a_statement_that_changes_what_a_loss_uses_counts(tmp_path, monkeypatch,
     here = project(tmp_path / "project")
     monkeypatch.setattr(source, "HERE", here)
     losses = here / "losses.py"
-    edit(losses, "def xent(", f'S = {{}}\n{line}\n\n\ndef xent(')
+    edit(losses, "def xent(", f'S = {{}}\nscale = 0\n{line}\n\n\ndef xent(')
     edit(losses, "    return cross_entropy(logits, weak_probs)\n",
          '    scale, S, torch\n    return cross_entropy(logits, weak_probs)\n')
     before = source.loss_source("xent")
     edit(losses, line, edited)
     assert source.loss_source("xent") != before
+
+
+@pytest.mark.parametrize("old, new, message", [
+    ('"xent": xent', '"xent": xnt', "xnt is not defined above LOSSES"),
+    ('"xent": xent', '"xent": xent, "mine": mine', "mine is not defined above LOSSES"),
+    ("return cross_entropy(logits, weak_probs)", "return cross_entrop(logits, weak_probs)",
+     "cross_entrop is not defined"),
+])
+def test_a_slip_in_losses_is_found_before_anything_is_trained(tmp_path, monkeypatch, old, new,
+                                                              message):
+    here = project(tmp_path / "project")
+    monkeypatch.setattr(source, "HERE", here)
+    edit(here / "losses.py", old, new)
+    with open(here / "losses.py", "a") as stream:
+        stream.write("\n\ndef mine(logits, weak_probs, step_frac):\n    return logits.sum()\n")
+    with pytest.raises(SystemExit, match=rf"losses.py:\d+: {message}"):
+        source.loss_source("xent")

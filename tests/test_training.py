@@ -218,7 +218,7 @@ def test_a_loss_that_gives_no_scalar_with_gradient_is_named(loss):
         return net(torch.ones(len(batch), 3))
 
     targets = torch.eye(2)[[0, 1] * 4]
-    with pytest.raises(TypeError, match="not a scalar with gradient: is .mean"):
+    with pytest.raises(TypeError, match="a scalar tensor with a gradient is needed: is .mean"):
         training.train(net, forward, torch.ones(8), targets, loss)
 
 

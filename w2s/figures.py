@@ -136,17 +136,19 @@ def imitation(reports, path):
     heights = [row_height(len(report["students"]) + 1) for report in reports]
     figure, panels = grid(reports, 1, heights, pad=22)
     for (panel,), report in zip(panels, reports):
-        draw_agreement(panel, report, "agreement_weak_right", "o", "where the supervisor is right")
-        draw_agreement(panel, report, "agreement_weak_wrong", "X", "where it is wrong")
+        draw_agreement(panel, report, "agreement_weak_right", "o", ":",
+                       "where the supervisor is right")
+        draw_agreement(panel, report, "agreement_weak_wrong", "X", "--", "where it is wrong")
         name_rows(panel, [*student_names(report), "strong ceiling"])
         panel.set_xlim(0, 1.02)
 
     panels[-1, 0].set_xlabel("agreement with the weak supervisor")
     save(figure, path, "Bars: ± 1 standard error. "
-                       "Dotted: the ceiling's, which never saw the supervisor.")
+                       "The ceiling never saw the supervisor: dotted where this is right, "
+                       "dashed where wrong.")
 
 
-def draw_agreement(panel, report, key, marker, label):
+def draw_agreement(panel, report, key, marker, dash, label):
     """One agreement of every student, from the top, and of the ceiling below them."""
     models = [*report["students"], report["ceiling"]]
     # nan where the supervisor is hardly ever right, or wrong
@@ -156,7 +158,7 @@ def draw_agreement(panel, report, key, marker, label):
     panel.errorbar(share[:-1], range(last), xerr=se[:-1], fmt=marker, color=STUDENT, capsize=3,
                    label=label)
     panel.errorbar(share[-1], last, xerr=se[-1], fmt=marker, color=CEILING, capsize=3)
-    panel.axvline(share[-1], color=CEILING, ls=":", lw=1)
+    panel.axvline(share[-1], color=CEILING, ls=dash, lw=1)
 
 
 def confidence(reports, path):
@@ -178,7 +180,7 @@ def confidence(reports, path):
             x, y, se = columns_of(model["reliability"], "confidence", "accuracy", "accuracy_se")
             label = f"{name}: ECE {model['ece']:.3f}"
             left.errorbar(x, y, se, color=colour, marker=marker, label=label, **thin)
-        left.legend(loc="lower right", fontsize=7.5)
+        left.legend(loc="best", fontsize=7.5)
         left.set(xlabel="confidence", ylabel="share right", ylim=(0, 1.02))
 
         # who is right where student and supervisor differ
@@ -189,7 +191,7 @@ def confidence(reports, path):
         right.axvline(0, color=GREY, lw=1, ls=":")
         right.set(xlabel="student's minus supervisor's confidence",
                   ylabel="student right, where the two differ", ylim=(0, 1.02))
-        right.legend(loc="lower right", fontsize=7.5)
+        right.legend(loc="best", fontsize=7.5)
 
     save(figure, path, "Bars: ± 1 standard error. ECE: expected calibration error. "
                        f"Dotted: perfect calibration; chance.{left_out_text(reports)}")

@@ -8,6 +8,7 @@ Reads sources, imports nothing of them.
 """
 
 import ast
+import builtins
 import difflib
 import functools
 import json
@@ -136,6 +137,8 @@ def loss_source(name):
             used.append(node)
         for called in sorted(_names(node) & top.keys()):
             todo += [statement for statement in top[called] if statement not in used + todo]
+    for node in used:
+        _refuse_undefined(node, top.keys())
     return "\n\n".join(code(node) for node in used)
 
 
@@ -145,7 +148,24 @@ def _table(top):
     plain = isinstance(table, ast.Dict) and all(isinstance(k, ast.Constant) for k in table.keys)
     if not plain:
         refuse('losses.py: LOSSES must be a plain dict, LOSSES = {"xent": xent, ...}')
+    above = {name for name, nodes in top.items() if nodes[0].lineno < table.lineno}
+    _refuse_undefined(table, above, " above LOSSES")
     return {key.value: value for key, value in zip(table.keys, table.values)}
+
+
+def _refuse_undefined(node, known, where=""):
+    """Refuses a name that nothing defines: else training would come upon it after minutes."""
+    bound = {*known, *dir(builtins)}
+    for part in ast.walk(node):
+        if isinstance(part, ast.alias):
+            bound.add((part.asname or part.name).split(".")[0])
+        elif isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load):
+            bound.add(part.id)
+        else:  # def, class, except; arguments
+            bound |= {getattr(part, "name", None), getattr(part, "arg", None)}
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name) and part.id not in bound and "*" not in known:
+            refuse(f"losses.py:{part.lineno}: {part.id} is not defined{where}")
 
 
 def _statements(tree):

@@ -202,7 +202,7 @@ def _remove(*paths):
 def explain_divergence(rows):
     """Around the training on rows: where it diverges, one line says on which of them. Before it
     starts, all code is loaded, and must be the code that run.json will tell of."""
-    from w2s.training import Diverged  # where something is trained it is loaded by now
+    from w2s.training import Diverged, WrongLoss  # where something is trained it is loaded by now
 
     source.check_loaded()
     try:
@@ -211,6 +211,8 @@ def explain_divergence(rows):
         ids = ", ".join(str(rows[i]["id"]) for i in error.batch)
         refuse(f"training has diverged: {error}. A smaller --lr may help, "
                f"or the loss is wrong on one of the examples {ids}")
+    except WrongLoss as error:
+        refuse(f"{error} (losses.py)")
 
 
 def state(run):

@@ -86,10 +86,9 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
         if not (math.isfinite(value) and norm.isfinite()):
             if state:
                 save_state(state, model, optimizer, curve, best)
-            found = f"loss {value}, norm of its gradient {float(norm)}"
-            raise Diverged(f"{found}, at step {step + 1} of {steps}", batch)
+            raise Diverged(f"loss {value:.4g}, norm of its gradient {float(norm):.4g}, at step "
+                           f"{step + 1} of {steps}", batch)
 
-        # The step.
         optimizer.param_groups[0]["lr"] = rate = lr * schedule(step, steps)
         optimizer.step()
         optimizer.zero_grad()
@@ -130,7 +129,6 @@ def gradients(model, forward, batch, targets, loss, step_frac, size):
         microbatches = my_microbatches(len(batch), size)
         with torch.set_grad_enabled(len(microbatches) == 1):
             return microbatches, [compute(microbatch) for microbatch in microbatches]
-
     (microbatches, outputs), first_size = halve_on_oom(first_pass, size, model)
     logits = torch.zeros(len(batch), outputs[0].shape[1], device=DEVICE)
     logits[torch.cat(microbatches)] = torch.cat([output.detach() for output in outputs])
@@ -139,9 +137,9 @@ def gradients(model, forward, batch, targets, loss, step_frac, size):
 
     # The loss, and its gradient with respect to these logits.
     value = loss(logits.requires_grad_(), targets[batch].to(DEVICE), step_frac)
-    if getattr(value, "shape", None) != () or not getattr(value, "requires_grad", False):
-        raise TypeError(f"the loss gave {getattr(value, 'shape', value)}, not a scalar with "
-                        "gradient: is .mean() missing, or return?")
+    if getattr(value, "shape", None) != () or not value.requires_grad:
+        raise WrongLoss(f"the loss gave {getattr(value, 'shape', value)}; a scalar tensor with a "
+                        "gradient is needed: is .mean() missing, or return, or is it detached?")
     slopes, = torch.autograd.grad(value, logits)  # (B, K)
     value = value.item()  # here, where a GPU has the backward pass to come, it need not run dry
 
@@ -154,11 +152,9 @@ def gradients(model, forward, batch, targets, loss, step_frac, size):
         outputs.clear()  # of a graph for which memory did not suffice
         for microbatch in my_microbatches(len(batch), size):
             compute(microbatch).backward(slopes[microbatch])
-
     _, size = halve_on_oom(second_pass, first_size, model)
 
-    # Sum over the processes. Not by DistributedDataParallel, which sums during the backward pass:
-    # a process that ran out of memory could not take that again by itself.
+    # Sum. Not by DistributedDataParallel: a process out of memory could not go back by itself.
     if WORLD > 1 and not is_sharded(model):
         grads = [weight.grad for weight in model.parameters() if weight.grad is not None]
         for sum_ in [dist.all_reduce(grad, async_op=True) for grad in grads]:
@@ -176,6 +172,10 @@ def best_step(curve):
     """Of the steps that were evaluated the one with the lowest held-out loss."""
     evaluated = [point for point in curve if "held_out_loss" in point]
     return min(evaluated, key=lambda point: point["held_out_loss"])["step"]
+
+
+class WrongLoss(TypeError):
+    """What a loss gave is no scalar tensor with a gradient."""
 
 
 class Diverged(ArithmeticError):
@@ -224,8 +224,8 @@ def full_state(model, *optimizers, whole=False):
     weights, moments = get_state_dict(model, optimizers, options=StateDictOptions(
         full_state_dict=True, cpu_offload=True, ignore_frozen_params=not whole))
     if not whole and RANK == 0:  # torch leaves tied ones in
-        trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
-        weights = {name: weights[name] for name in trained}
+        trained = model.named_parameters()
+        weights = {name: weights[name] for name, weight in trained if weight.requires_grad}
     return weights, moments
 
 

@@ -67,7 +67,7 @@ def main(
         parts = [(peaks,), (turns, rounds, scratch), (one_epoch, False), (one_epoch, True)]
         parts.append((starts, scratch))
         if gpu:
-            parts += [(gpt2_xl, rounds), (llama_7b, rounds)]
+            parts += [(gpt2_xl, rounds, 32), (gpt2_xl, rounds, 8), (llama_7b, rounds, 32)]
         if probes:
             parts.append((students, scratch))
         for part in parts:
@@ -199,10 +199,11 @@ def one_epoch(checkpointing):
     return {f"{title}: tokens/s": tokens / seconds(finetune), f"{title}: memory, GB": memory()}
 
 
-def gpt2_xl(rounds, microbatch=8, **smaller):
-    """GPT-2 XL's shape with random weights, by checkpointing and microbatches.
+def gpt2_xl(rounds, microbatch, **smaller):
+    """GPT-2 XL's shape with random weights, by checkpointing; in batches of 32.
 
-    smaller  sizes in place of GPT-2 XL's own
+    microbatch  32: these are computed at once; less: in pieces
+    smaller     sizes in place of GPT-2 XL's own
     """
     sizes = {"n_embd": 1600, "n_layer": 48, "n_head": 25, **smaller}
     config = transformers.GPT2Config(
@@ -210,21 +211,20 @@ def gpt2_xl(rounds, microbatch=8, **smaller):
     with DEVICE:
         model = transformers.GPT2ForSequenceClassification(config)
     model.activation_checkpointing_enable({"use_reentrant": False})
-    return rates("GPT-2 XL's shape", model, config.vocab_size, rounds, microbatch)
+    title = f"GPT-2 XL's shape, {microbatch} at a time"
+    return rates(title, model, config.vocab_size, rounds, microbatch)
 
 
-def llama_7b(rounds, microbatch=8, **smaller):
-    """Llama 2 7B's shape with random weights, by LoRA of rank 16, checkpointing and microbatches.
-
-    smaller  sizes in place of Llama's own, which are the configuration's defaults
-    """
+def llama_7b(rounds, microbatch, **smaller):
+    """Llama 2 7B's shape with random weights, by LoRA of rank 16 and checkpointing. Likewise."""
     config = transformers.LlamaConfig(num_labels=2, pad_token_id=0, **smaller)
     with DEVICE:
         model = transformers.LlamaForSequenceClassification(config)
     model.untrained = {"score.weight"}
     add_adapters(model, 16)
     model.activation_checkpointing_enable({"use_reentrant": False})
-    return rates("Llama 2 7B's shape, LoRA", model, config.vocab_size, rounds, microbatch)
+    title = f"Llama 2 7B's shape, LoRA, {microbatch} at a time"
+    return rates(title, model, config.vocab_size, rounds, microbatch)
 
 
 def rates(title, model, vocabulary, rounds, microbatch):

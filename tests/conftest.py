@@ -12,8 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+OUTSIDE = dict(os.environ)
 os.environ.pop("HF_ENDPOINT", None)
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the same tests everywhere; test_gpu.py sees a GPU
 os.environ["W2S_BF16"] = "0"  # results are compared to float32's rounding
 
 import pytest

@@ -16,7 +16,7 @@ from tiny_models import SMALL, WORDS, ends, make
 
 import losses
 from losses import xent
-from w2s import checkpoint, classifier, lora, precision, source, training
+from w2s import checkpoint, classifier, lora, precision, source, state
 
 TEXTS = [row["text"] for row in rows(24)]
 TARGETS = torch.eye(2)[[0, 1] * 12]
@@ -62,7 +62,7 @@ def test_only_adapters_and_head_move_and_both_are_saved_as_one_plain_model(
                 name_there = f"{plain.base_model_prefix}.{name}.lora_{matrix}.default.weight"
                 expected.add(name_there)
     assert moved == expected | {name for name in before if name in model.untrained}
-    trained, _ = training.full_state(model)
+    trained, _ = state.full_state(model)
     assert trained.keys() == moved
 
     # merged, it is a model like any other

@@ -242,13 +242,15 @@ def test_of_two_classes_they_are_what_they_were(name):
 @pytest.mark.parametrize("file, needs", [
     ("losses", {"torch"}),
     ("w2s/metrics", {"numpy"}),
-    ("w2s/training", {"torch", "tqdm"}),
+    ("w2s/state", {"torch", "tqdm"}),
+    ("w2s/training", {"torch", "tqdm", "w2s.state"}),
     ("w2s/head", {"torch"}),
     ("w2s/precision", {"torch", "w2s.training"}),
-    ("w2s/checkpoint", {"torch", "transformers", "w2s.head", "w2s.precision", "w2s.training"}),
+    ("w2s/checkpoint", {"torch", "transformers", "w2s.head", "w2s.precision", "w2s.state",
+                        "w2s.training"}),
     ("w2s/forward", {"torch", "w2s.head", "w2s.precision", "w2s.training"}),
     ("w2s/classifier", {"torch", "transformers", "w2s.checkpoint", "w2s.forward", "w2s.head",
-                        "w2s.lora", "w2s.training"}),
+                        "w2s.lora", "w2s.names", "w2s.state", "w2s.training"}),
 ])
 def test_files_to_copy_need_no_more_than_they_say(file, needs):
     found = set()

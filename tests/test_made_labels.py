@@ -12,7 +12,7 @@ from test_pairs import left_out
 from test_supervisor_names import flags_of
 
 import label_weak
-from w2s import inputs, lineage, parts, probe, records, trust
+from w2s import inputs, lineage, parts, probe, trust
 
 
 @pytest.fixture(scope="module")

@@ -181,6 +181,43 @@ def test_out_of_memory_halves_the_microbatch_and_says_so(tiny, capsys):
         training.halve_on_oom(nine_at_once, 1, model)
 
 
+class WithoutDeterminism(torch.autograd.Function):
+    """The identity; torch has no deterministic implementation of put_, on a CPU neither."""
+
+    @staticmethod
+    def forward(context, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(context, slopes):
+        return torch.zeros_like(slopes).put_(torch.arange(slopes.numel()), slopes)
+
+
+@pytest.fixture
+def as_on_a_gpu():
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("microbatch", [0, 2])
+def test_what_has_no_deterministic_implementation_is_trained_and_said(as_on_a_gpu, microbatch):
+    def trained(identity):
+        torch.manual_seed(0)
+        net, inputs = torch.nn.Linear(3, 2), torch.randn(16, 3)
+
+        def forward(batch):
+            return identity(net(inputs[batch]))
+
+        training.train(net, forward, torch.ones(16), torch.eye(2)[[0, 1] * 8], xent,
+                       batch_size=4, lr=0.1, microbatch=microbatch)
+        return net.weight
+
+    with pytest.warns(UserWarning, match="put_ does not have a deterministic implementation"):
+        found = trained(WithoutDeterminism.apply)
+    assert torch.equal(found, trained(torch.clone))
+
+
 def test_microbatches_of_all_processes_are_the_batch(monkeypatch):
     monkeypatch.setattr(training, "WORLD", 3)
     for n in (1, 2, 3, 7, 32):

@@ -15,22 +15,10 @@ from transformers import PretrainedConfig
 
 from w2s.head import head_name
 from w2s.precision import close, exact, wide
-from w2s.training import DEVICE, RANK
+from w2s.state import RANK
+from w2s.training import DEVICE
 
 TEXTS = ("No", "So it was, they said.", "While the rain came down nobody knew what to do, it says.")
-
-GPT2 = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")
-SHORT_NAMES = {name: f"openai-community/{name}" for name in GPT2}
-
-
-def name_and_revision(model):
-    """"gpt2@COMMIT" -> ("openai-community/gpt2", "COMMIT"); without one, as of a folder, "main"."""
-    if os.path.isdir(model):
-        return model, "main"
-    name, at, revision = model.partition("@")
-    if at and not revision:
-        raise ValueError("after the @ a branch, a tag or a commit is needed")
-    return SHORT_NAMES.get(name, name), revision or "main"
 
 
 def without_noise(config):

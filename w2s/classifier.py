@@ -7,7 +7,7 @@
     model, tokenizer = load("folder", head="keep")      # else with a new, untrained head
 
 Any model will do that transformers can load as a sequence classifier. Under torchrun all processes
-share the work, and each returns the whole result. Builds on the four files that it imports.
+share the work, and each returns the whole result. Builds on the files that it imports.
 """
 
 import math
@@ -19,12 +19,12 @@ import transformers
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from w2s.checkpoint import check_texts_are_independent, check_vocabulary, from_checkpoint
-from w2s.checkpoint import limit_length, name_and_revision, shard, without_noise
-from w2s.checkpoint import without_sparse_attention
+from w2s.checkpoint import limit_length, shard, without_noise, without_sparse_attention
 from w2s.forward import encode, forward, padded, probabilities, size
 from w2s.head import first_tokens, forget_names, has_head, head_of, is_causal, make_identity
-from w2s.training import DEVICE, RANK, WORLD, full_state, halve_on_oom, is_sharded
-from w2s.training import my_microbatches, progress, train
+from w2s.names import name_and_revision
+from w2s.state import RANK, WORLD, full_state, is_sharded
+from w2s.training import DEVICE, halve_on_oom, my_microbatches, progress, train
 
 transformers.logging.set_verbosity_error()  # no news of a new head on every load; errors still show
 transformers.logging.disable_progress_bar()
@@ -98,7 +98,9 @@ def load(model, label_words=None, head="auto", seed=0, max_tokens=None, fsdp=Fal
     model = shard(model) if fsdp else model.to(DEVICE)
 
     def compute(ids):
-        return forward(model, ids, tokenizer.pad_token_id)
+        def work(size):
+            return forward(model, ids, tokenizer.pad_token_id)
+        return halve_on_oom(work, 1, model)[0]
 
     check_texts_are_independent(model, tokenizer, compute)
     return model, tokenizer

@@ -15,6 +15,7 @@ import urllib.request
 from pathlib import Path
 
 from w2s import stage
+from w2s.names import name_and_revision
 
 
 def go_offline_if_unreachable(name):
@@ -78,8 +79,6 @@ def _forget(name):
     """Removes a model from the hub's cache, which takes a file that was cut short for whole;
     whether there was one."""
     from huggingface_hub.constants import HF_HUB_CACHE
-
-    from w2s.checkpoint import name_and_revision
 
     name, _ = name_and_revision(name)
     folder = Path(HF_HUB_CACHE, f"models--{name.replace('/', '--')}")

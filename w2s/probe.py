@@ -23,7 +23,8 @@ import os
 import torch
 
 from w2s import source, stage, versions
-from w2s.training import BF16, DEVICE, RANK, broadcast_bool, full_state, train
+from w2s.state import RANK, broadcast_bool, full_state
+from w2s.training import BF16, DEVICE, train
 
 CACHE = stage.CACHE / "features"
 CODE = *source.MODEL, "w2s/probe.py"

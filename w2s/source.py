@@ -20,8 +20,9 @@ from w2s.records import refuse
 HERE = Path(__file__).resolve().parent.parent
 
 # what decides what a model makes of texts
-MODEL = ["w2s/training.py", "w2s/classifier.py", "w2s/forward.py", "w2s/checkpoint.py",
-         "w2s/precision.py", "w2s/head.py", "w2s/records.py", "w2s/inputs.py"]
+MODEL = ["w2s/training.py", "w2s/state.py", "w2s/classifier.py", "w2s/forward.py",
+         "w2s/checkpoint.py", "w2s/precision.py", "w2s/head.py", "w2s/names.py", "w2s/records.py",
+         "w2s/inputs.py"]
 
 # the sources as this process found them, just before it loads them
 FOUND = {file: file.read_text() for file in [*HERE.glob("*.py"), *HERE.glob("w2s/*.py")]}

@@ -4,11 +4,11 @@
     curve = train(model, lambda batch: model(x[batch]), torch.ones(N), targets, loss)
 
 A batch may be cut into microbatches and spread over processes (torchrun): the gradient stays that
-of the whole. Needs torch and tqdm alone; on a GPU its import makes torch deterministic, with tf32.
+of the whole. Needs torch, tqdm and w2s/state.py; on a GPU its import makes torch deterministic,
+with tf32.
 """
 
 import atexit
-import contextlib
 import math
 import os
 import sys
@@ -19,7 +19,9 @@ import torch
 import torch.distributed as dist
 from tqdm import tqdm
 
-RANK, WORLD = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))  # by torchrun
+from w2s.state import RANK, WORLD, broadcast_bool, full_state, is_sharded, load_state, save_state
+from w2s.state import set_weights
+
 if torch.cuda.is_available():
     DEVICE = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
     if DEVICE.index >= (gpus := torch.cuda.device_count()):
@@ -28,7 +30,7 @@ if torch.cuda.is_available():
     BF16 = torch.cuda.is_bf16_supported(including_emulation=False)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_float32_matmul_precision("high")  # tf32 for what autocast leaves in float32
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.use_deterministic_algorithms(True)  # warn_only=True leaves attention random
     torch.utils.deterministic.fill_uninitialized_memory = False
 else:
     # elsewhere bf16 products are slower than float32: emulated, or, on Intel without AMX, halved
@@ -89,6 +91,7 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
             raise Diverged(f"loss {value:.4g}, norm of its gradient {float(norm):.4g}, at step "
                            f"{step + 1} of {steps}", batch)
 
+        # The step.
         optimizer.param_groups[0]["lr"] = rate = lr * schedule(step, steps)
         optimizer.step()
         optimizer.zero_grad()
@@ -129,13 +132,14 @@ def gradients(model, forward, batch, targets, loss, step_frac, size):
         microbatches = my_microbatches(len(batch), size)
         with torch.set_grad_enabled(len(microbatches) == 1):
             return microbatches, [compute(microbatch) for microbatch in microbatches]
-    (microbatches, outputs), first_size = halve_on_oom(first_pass, size, model)
+
+    (microbatches, outputs), size = halve_on_oom(first_pass, size, model)
     logits = torch.zeros(len(batch), outputs[0].shape[1], device=DEVICE)
     logits[torch.cat(microbatches)] = torch.cat([output.detach() for output in outputs])
     if WORLD > 1:
         dist.all_reduce(logits)
 
-    # The loss, and its gradient with respect to these logits.
+    # The loss of the whole batch, and its gradient with respect to these logits.
     value = loss(logits.requires_grad_(), targets[batch].to(DEVICE), step_frac)
     if getattr(value, "shape", None) != () or not value.requires_grad:
         raise WrongLoss(f"the loss gave {getattr(value, 'shape', value)}; a scalar tensor with a "
@@ -146,15 +150,16 @@ def gradients(model, forward, batch, targets, loss, step_frac, size):
     # Second pass: each microbatch pushes its slice of this gradient back.
     def second_pass(size):
         model.zero_grad()
-        if len(microbatches) == 1 and size == first_size:
-            outputs[0].backward(slopes[microbatches[0]])  # ordinary: the graph is still there
+        if len(microbatches) == 1 and outputs:
+            outputs.pop().backward(slopes[microbatches[0]])  # ordinary: the graph is still there
             return
-        outputs.clear()  # of a graph for which memory did not suffice
         for microbatch in my_microbatches(len(batch), size):
             compute(microbatch).backward(slopes[microbatch])
-    _, size = halve_on_oom(second_pass, first_size, model)
 
-    # Sum. Not by DistributedDataParallel: a process out of memory could not go back by itself.
+    _, size = halve_on_oom(second_pass, size, model)
+
+    # The sum over all processes. Not by DistributedDataParallel, whose backward pass waits for the
+    # others: a process that is out of memory could not go back and try again by itself.
     if WORLD > 1 and not is_sharded(model):
         grads = [weight.grad for weight in model.parameters() if weight.grad is not None]
         for sum_ in [dist.all_reduce(grad, async_op=True) for grad in grads]:
@@ -206,90 +211,24 @@ def my_microbatches(n, size):
 
 
 def halve_on_oom(work, size, model):
-    """work(size), size halved until the GPU's memory suffices. Returns its result, and size."""
+    """work(size), size halved until the GPU's memory suffices. Returns its result, and size.
+
+    Where an operation has no deterministic implementation it goes on without, as torch then says.
+    """
     while True:
         try:
             return work(size), size
         except torch.OutOfMemoryError:
             if size == 1 or is_sharded(model):  # in which no process may try again alone
                 raise
+        except RuntimeError as error:
+            if "does not have a deterministic implementation" not in str(error):
+                raise
+            torch.use_deterministic_algorithms(True, warn_only=True)
+            continue
         size = math.ceil(size / 2)
         torch.cuda.empty_cache()
         tqdm.write(f"out of memory: going on with --microbatch={size}, as exact", file=sys.stderr)
-
-
-def full_state(model, *optimizers, whole=False):
-    """The trained weights, or all, and optimizer state, whole, for the first process to write."""
-    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict
-    weights, moments = get_state_dict(model, optimizers, options=StateDictOptions(
-        full_state_dict=True, cpu_offload=True, ignore_frozen_params=not whole))
-    if not whole and RANK == 0:  # torch leaves tied ones in
-        trained = model.named_parameters()
-        weights = {name: weights[name] for name, weight in trained if weight.requires_grad}
-    return weights, moments
-
-
-@torch.no_grad()
-def set_weights(model, weights):
-    """Gives the model the trained weights that the first process holds, in all processes."""
-    trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
-    for name, own in model.state_dict().items():
-        if name in trained:
-            value = weights[name] if RANK == 0 else torch.empty(own.shape, dtype=own.dtype)
-            value = value.to(DEVICE)
-            if WORLD > 1:
-                dist.broadcast(value, 0)
-            own.copy_(shard_like(own, value))
-
-
-def save_state(path, model, optimizer, curve, best):
-    """Writes the state of training, atomically. Where it cannot be written training goes on."""
-    weights, moments = full_state(model, optimizer)
-    if RANK > 0:
-        return
-    state = {"weights": weights, "moments": moments, "curve": curve, "best": best}
-    try:
-        torch.save({**state, "random": torch.get_rng_state()}, f"{path}.partial")
-        os.replace(f"{path}.partial", path)
-    except (OSError, RuntimeError) as error:
-        with contextlib.suppress(OSError):
-            os.remove(f"{path}.partial")
-        tqdm.write(f"the state of training could not be saved, it goes on without ({error})",
-                   file=sys.stderr)
-
-
-def load_state(path, model, optimizer):
-    """Takes up the state of training. Returns the curve so far, and the best weights."""
-    state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    set_weights(model, state["weights"])
-    # Not by torch's set_optimizer_state_dict, which would hold the moments on the device twice.
-    for name, weight in model.named_parameters():
-        for key, value in state["moments"]["state"].get(name, {}).items():  # {}: no gradient
-            optimizer.state[weight][key] = shard_like(weight, value)
-    torch.set_rng_state(state["random"].clone())
-    best = {name: weight.clone() for name, weight in state["best"].items() if RANK == 0}
-    return state["curve"], best
-
-
-def shard_like(weight, value):
-    """A copy of a tensor, spread over the processes as a weight is."""
-    value = value.to(weight.device, copy=True)
-    if hasattr(weight, "placements") and value.dim():
-        return dist.tensor.distribute_tensor(value, weight.device_mesh, weight.placements)
-    return value
-
-
-def broadcast_bool(yes):
-    """The first process's answer, in all of them."""
-    answer = torch.tensor(int(yes))
-    if WORLD > 1:
-        dist.broadcast(answer, 0)
-    return bool(answer)
-
-
-def is_sharded(model):
-    """Whether the model is spread over processes: fully_shard gives a module this method."""
-    return any(hasattr(module, "reshard") for module in model.children())
 
 
 def progress(total, what, unit=" tokens", done=0):

@@ -7,6 +7,8 @@ import platform
 import re
 from pathlib import Path
 
+from w2s.names import name_and_revision
+
 LIBRARIES = ("torch", "transformers", "datasets", "numpy", "peft")
 
 
@@ -27,7 +29,6 @@ def of_models(args):
         return {}
 
     from huggingface_hub import try_to_load_from_cache
-    from w2s.checkpoint import name_and_revision
 
     found = {}
     for model in from_hub:

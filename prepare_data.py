@@ -49,12 +49,14 @@ def main(
 
     # a file of one's own, or a folder of them, may have a task.json beside or in it
     is_public = task in tasks.TASKS
-    if choices or group or config if is_public else form != "binary":
-        stage.refuse("--form is of public tasks; --choices, --group and --config of your own data")
+    if is_public and (choices or group or config):
+        stage.refuse(f"--choices, --group and --config are of your own data, {task} is public")
+    if not is_public and form != "binary":
+        stage.refuse("--form is of public tasks; your own data says by --choices what is asked")
     is_file = not is_public and (os.path.exists(task) or Path(task).suffix in readers.FORMATS)
     beside = ""
     if is_file:
-        refuse_overwriting(task, out)
+        own_data.refuse_overwriting(task, out)
         folder = Path(task) if os.path.isdir(task) else Path(task).parent
         beside = str(folder / "task.json") if (folder / "task.json").is_file() else ""
     run = stage.start({**given, "beside": beside}, inputs=["task", "beside"] if is_file else [],
@@ -90,13 +92,6 @@ def main(
     listed = ", ".join(f"{count} {name}" for name, count in counts.items())
     share = "half" if classes == 2 else f"1 in {classes}"
     print(f"{listed} examples, {share} of each class -> {out}")
-
-
-def refuse_overwriting(task, out):
-    place, read = Path(out).resolve(), Path(task).resolve()
-    if place == read.parent or read in (place, *place.parents):
-        stage.refuse(f"--out={out} holds {task} itself or lies in it, which must not be written "
-                     "over; give another folder")
 
 
 def refuse_unknown(task):

@@ -41,8 +41,8 @@ def test_rivals_train_every_weight_on_every_text(tiny, tmp_path, rival):
 
 @pytest.mark.parametrize("of_shape", [
     functools.partial(benchmark.gpt2_xl, 1, 8, n_embd=16, n_layer=2, n_head=2, vocab_size=50),
-    functools.partial(benchmark.llama_7b, 1, 32, hidden_size=16, intermediate_size=32, vocab_size=50,
-                      num_hidden_layers=2, num_attention_heads=2)])
+    functools.partial(benchmark.llama_7b, 1, 32, hidden_size=16, intermediate_size=32,
+                      num_hidden_layers=2, num_attention_heads=2, vocab_size=50)])
 def test_large_shapes_run_at_small_sizes(monkeypatch, of_shape):
     monkeypatch.setattr(benchmark, "product", a_speed)
     found = of_shape()

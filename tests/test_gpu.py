@@ -1,4 +1,4 @@
-"""What only a GPU can show, by the command line and in bf16: the same bits twice, after a crash, and
+"""What only a GPU can show, by the command line, in bf16: the same bits twice, after a crash, and
 by NCCL; a batch for which memory does not suffice. Skipped where there is none."""
 
 import re

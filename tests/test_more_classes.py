@@ -145,14 +145,20 @@ def test_three_label_words_are_asked_for(line, tiny, tmp_path):
     assert len(json.loads((tmp_path / "asked" / "run.json").read_text())["metrics"]["prior"]) == 3
 
 
+def supervisor_of_two_classes(line, tiny, folder):
+    """A model that was trained on two of the classes, and their data."""
+    two = [row for row in read(line.folder / "weak_train.jsonl") if row["label"] < 2]
+    data = write(folder / "two.jsonl", two)
+    inside("train_weak.py", f"--model={tiny['bert']}", f"--train={data}", f"--test={data}",
+           "--epochs=0", f"--out={folder}/weak")
+    return folder / "weak" / "model", data
+
+
 def test_a_supervisor_that_knows_fewer_classes_than_the_data_is_refused(line, tiny, tmp_path):
     if line.classes == 4:
         pytest.skip("of choices the number shows")
-    two = [row for row in read(line.folder / "weak_train.jsonl") if row["label"] < 2]
-    data = write(tmp_path / "two.jsonl", two)
-    inside("train_weak.py", f"--model={tiny['bert']}", f"--train={data}", f"--test={data}",
-           "--epochs=0", f"--out={tmp_path}/weak")
-    error = inside("label_weak.py", f"--model={tmp_path}/weak/model", line.test,
+    model, _ = supervisor_of_two_classes(line, tiny, tmp_path)
+    error = inside("label_weak.py", f"--model={model}", line.test,
                    f"--data={line.folder}/transfer.jsonl", f"--out={tmp_path}/out", ok=False)[2]
     assert "tells 2 classes apart, the data has 3" in error and error.count("\n") == 1
 
@@ -192,10 +198,7 @@ def test_ties_of_three_classes_are_shared_in_the_report_too(tmp_path):
 def test_supervisors_of_other_numbers_of_classes_do_not_label_together(line, tiny, tmp_path):
     if line.classes == 4:
         pytest.skip("of choices the number shows")
-    two = [row for row in read(line.folder / "weak_train.jsonl") if row["label"] < 2]
-    data = write(tmp_path / "two.jsonl", two)
-    inside("train_weak.py", f"--model={tiny['bert']}", f"--train={data}", f"--test={data}",
-           "--epochs=0", f"--out={tmp_path}/weak")
-    error = inside("label_weak.py", f"--model={tmp_path}/weak/model,{line.folder}/weak/model",
+    model, data = supervisor_of_two_classes(line, tiny, tmp_path)
+    error = inside("label_weak.py", f"--model={model},{line.folder}/weak/model",
                    f"--data={data}", f"--out={tmp_path}/out", ok=False)[2]
     assert "not tell the same number of classes apart" in error and error.count("\n") == 1

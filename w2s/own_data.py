@@ -7,6 +7,7 @@ in one line that says where.
 """
 
 import dataclasses
+from pathlib import Path
 from typing import NamedTuple
 
 from w2s import records, stage
@@ -34,6 +35,14 @@ class Found:
     texts: dict = dataclasses.field(default_factory=dict)   # {text: (where, label)}
     ids: dict = dataclasses.field(default_factory=dict)     # {id: where}
     unlabelled: int = 0                                     # rows left out as they have no label
+
+
+def refuse_overwriting(task, out):
+    """Refuses a folder to write that would take the place of what is read."""
+    place, read = Path(out).resolve(), Path(task).resolve()
+    if place == read.parent or read in (place, *place.parents):
+        stage.refuse(f"--out={out} holds {task} itself or lies in it, which must not be written "
+                     "over; give another folder")
 
 
 def own_rows(splits, text, choices, label, group, about, strict):

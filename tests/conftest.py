@@ -2,6 +2,7 @@
 in a process or `inside` this one."""
 
 import contextlib
+import gc
 import importlib
 import io
 import json
@@ -166,7 +167,10 @@ def inside(script, *words, ok=True):
             stage.cli(importlib.import_module(Path(script).stem).main)
         except SystemExit as end:
             error = f"{end}\n"
-    stage.lock.release()  # as at the end of a process
+    # as at the end of a process
+    stage.lock.release()
+    gc.unfreeze()
+    gc.enable()
     assert not (ok and error), error
     return int(bool(error)), printed.getvalue(), error
 

@@ -45,6 +45,7 @@ def test_rivals_train_every_weight_on_every_text(tiny, tmp_path, rival):
                       num_hidden_layers=2, num_attention_heads=2, vocab_size=50)])
 def test_large_shapes_run_at_small_sizes(monkeypatch, of_shape):
     monkeypatch.setattr(benchmark, "product", a_speed)
+    monkeypatch.setattr(benchmark, "AT_LEAST", 0.0)
     found = of_shape()
     for name in ("finetuning: tokens/s", "predicting: tokens/s", "memory, GB"):
         assert any(key.endswith(name) and value > 0 for key, value in found.items())

@@ -1,5 +1,6 @@
 """The command line: of stages, and of run_all.sh and analyses.sh."""
 
+import gc
 import inspect
 import os
 import subprocess
@@ -10,7 +11,7 @@ from conftest import ROOT, command, inside
 
 import train_strong
 import train_weak
-from w2s import stage
+from w2s import hub, stage
 
 TRAIN = ["train_strong.py", "--model=m", "--labels=l", "--test=t", "--out=o"]
 
@@ -120,3 +121,18 @@ def test_who_reads_the_output_may_stop_reading(command, unbuffered):
     done = subprocess.run(f"{sys.executable} {ROOT}/{command}", shell=True, capture_output=True,
                           text=True, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
     assert done.stderr == ""
+
+
+def test_garbage_is_collected_from_when_the_model_is_there(monkeypatch):
+    seen = []
+
+    def main(model="m"):
+        seen.append(gc.isenabled())
+        with hub.fetching(model):
+            pass
+        seen.append(gc.isenabled())
+
+    monkeypatch.setattr(sys, "argv", ["stage.py"])
+    stage.cli(main)
+    gc.unfreeze()
+    assert seen == [False, True]

@@ -4,6 +4,7 @@
 """
 
 import difflib
+import gc
 import inspect
 import os
 import sys
@@ -28,6 +29,7 @@ def cli(main):
     if not FIRST:
         sys.stdout = open(os.devnull, "w")
 
+    gc.disable()  # imports are a million objects and no garbage; hub.fetching enables it again
     try:
         if {"--help", "-h"} & set(sys.argv[1:]):
             print_help(main)
@@ -48,6 +50,8 @@ def cli(main):
             raise
         refuse("the GPU's memory does not suffice; "
                "try --checkpointing, --fsdp on several GPUs, or --microbatch=1 with it")
+    finally:
+        gc.freeze()  # nor are they looked through when the process ends
 
 
 def print_help(main):

@@ -7,6 +7,7 @@ used, or named as missing.
 """
 
 import contextlib
+import gc
 import os
 import shutil
 import threading
@@ -73,6 +74,8 @@ def fetching(name):
             reason = (f"the file that was downloaded is damaged ({reason}) and was removed from "
                       "the cache. Run it again")
         stage.refuse(f"cannot load {name}: {reason}")
+    finally:
+        gc.enable()  # flags.cli has disabled it
 
 
 def _forget(name):

@@ -1,4 +1,4 @@
-"""README.md and RESULTS.md keep their word: the commands in them run, on tiny models and data of
+"""README.md, RESULTS.md and SPEED.md keep their word: the commands in them run, on tiny models and data of
 the names they use; the files they name are there; and the pictures they show are made by the
 command above them."""
 
@@ -19,7 +19,7 @@ import benchmark
 import losses
 from w2s import figures, probe, readers, stage, tasks, trends
 
-TEXTS = {name: (ROOT / name).read_text() for name in ("README.md", "RESULTS.md")}
+TEXTS = {name: (ROOT / name).read_text() for name in ("README.md", "RESULTS.md", "SPEED.md")}
 PARTS = re.compile(
     r"```(bash|python)\n(.*?)```"    # code
     r"|`((?:python|bash) [^`]+)`"    # commands in a line

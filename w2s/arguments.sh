@@ -240,7 +240,7 @@ flags are written --flag=value"
   read_made_labels
 
   # a slip is found before anything is trained
-  PYTHONPATH=$here python -m w2s.source $LOSSES
+  PYTHONPATH=$here python -m w2s.source "$0" $LOSSES
   for seed in $SEEDS; do
     case $seed in
       *[!0-9]* | 0?*) refuse "SEEDS=\"$SEEDS\": whole numbers are needed, such as 0 1 2" ;;

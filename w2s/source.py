@@ -200,5 +200,6 @@ def _names(tree):
 
 
 if __name__ == "__main__":
-    for spec in sys.argv[1:]:
+    _, sys.argv[0], *specs = sys.argv  # in whose name it refuses
+    for spec in specs:
         parse_loss(spec)

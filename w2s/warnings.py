@@ -62,8 +62,9 @@ def of_runs(left_out, outdated):
     outdated  folders
     """
     texts = [f"left out: {folder} {why}" for folder, why in left_out.items()]
-    for folder in outdated:
+    if outdated:
+        names = ", ".join(f"{folder.parent.name}/{folder.name}" for folder in outdated)
         texts.append(
-            f"{folder} was trained with its loss as it was in losses.py before the last edit; "
-            "run_all.sh with this loss in LOSSES trains it again.")
+            f"of an earlier version of their loss in losses.py: {names}; run_all.sh with this loss "
+            "in LOSSES trains them again.")
     return texts

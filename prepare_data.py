@@ -29,7 +29,8 @@ def main(
     choices="",       # or the columns of which one is right or preferred, COLUMN,COLUMN,...
                       # (a jsonl may hold "choices": [a, b])
     label="label",    # the column of the class, or of which choice it is
-    group="",         # column that rows of one group share: they stay on one side
+    group="",         # column that rows of one group share: they stay on one side; of a file
+                      # with a column named group that one
     config="",        # a dataset of the hub: its configuration
     form="binary",    # a public task that asks for one of several answers: is the one shown right?
                       # choices: all of them, of which one is right

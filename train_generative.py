@@ -59,6 +59,8 @@ def main(
     block = min(block, tokenizer.model_max_length)
     ids = classifier.encode(tokenizer, texts)
     tokens, targets = pack(ids, tokenizer.eos_token_id, block)  # (N, block) each
+    if not len(tokens):
+        stage.refuse(f"{data}: no text is long enough to learn from in blocks of {block} tokens")
     counts = (targets[:, 1:] >= 0).sum(1).float()  # (N,) tokens to predict
 
     # Train. What training.train takes for logits is each block's loss.
@@ -68,9 +70,10 @@ def main(
         wanted = targets[batch, 1:].to(training.DEVICE)
         with precision.autocast():
             logits = net(input_ids=inputs, use_cache=False).logits  # (B, block, V)
-        logits = logits[:, :-1].float().transpose(1, 2)  # (B, V, block-1)
-        loss = torch.nn.functional.cross_entropy(logits, wanted, reduction="none").sum(1)  # (B,)
-        return loss[:, None]
+        # flat: of two dimensions this loss has no deterministic implementation on a GPU
+        logits = logits[:, :-1].float().flatten(0, 1)  # (B (block-1), V)
+        loss = torch.nn.functional.cross_entropy(logits, wanted.flatten(), reduction="none")
+        return loss.view(wanted.shape).sum(1, keepdim=True)
 
     def loss(sums, counts, step_frac):
         """Mean over the tokens of the whole batch."""

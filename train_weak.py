@@ -52,7 +52,8 @@ def main(
     if part:
         train_rows = parts.rows_of_part(train, train_rows, part)
     if examples > len(train_rows):
-        stage.refuse(f"--examples={examples}: {train} has {len(train_rows)}")
+        stage.refuse(f"--examples={examples}: {train} has {len(train_rows)}"
+                     + (f" in its part {part}" if part else ""))
     train_rows = train_rows[:examples or None]
     texts = inputs.texts(train, train_rows)
     classes, choices = inputs.classes(train, train_rows), inputs.form(train_rows[0])

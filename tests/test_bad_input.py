@@ -146,6 +146,7 @@ GOOD = {
     ("train_weak", {"lr": "nan"}, "--lr=nan: a number above 0 is needed"),
     ("train_weak", {"lr": "-1e-4"}, "a number above 0 is needed"),
     ("train_weak", {"seed": "x"}, "--seed=x: a whole number is needed"),
+    ("train_weak", {"seed": "99999999999999999999"}, "a whole number from 0 on is needed, below"),
     ("train_weak", {"max_tokens": "0"}, "--max_tokens=0: 1 or more is needed"),
     ("train_weak", {"batch_size": "-3"}, "--batch_size=-3: 1 or more is needed"),
     ("train_weak", {"microbatch": "-1"}, "--microbatch=-1: 0 or more is needed"),
@@ -193,7 +194,8 @@ def test_a_full_disk(world, tiny, tmp_path, capfd):
     """In place of a full disk: no file may grow beyond 30 kB, which the model does."""
     out = tmp_path / "out"
     write(out / "run.json", [{"earlier": "run"}])
-    flags = GOOD["train_weak"] | {"model": tiny["gpt2"], "save_minutes": 0}
+    test = write(tmp_path / "test.jsonl", [{"id": "a", "text": "b", "label": 1}])
+    flags = GOOD["train_weak"] | {"model": tiny["gpt2"], "save_minutes": 0, "test": test}
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, limits[1]))
     try:
@@ -207,3 +209,10 @@ def test_a_full_disk(world, tiny, tmp_path, capfd):
         unsaved = "the state of training could not be saved, it goes on without" in notice
         assert unsaved or "train:" in notice or not notice.strip(), notice
     assert (out / "run.json").read_text() == '{"earlier": "run"}\n'
+
+
+def test_texts_that_are_trained_and_tested_on_are_said(world, tiny, tmp_path, capsys):
+    flags = GOOD["train_weak"] | {"model": tiny["gpt2"], "epochs": 0}
+    inside("train_weak.py", *spell(flags, world, tmp_path / "out"))
+    said = capsys.readouterr().err
+    assert "test.jsonl: 20 of its 20 texts are trained on too" in said and said.count("\n") == 1

@@ -86,11 +86,12 @@ def test_gpt2_gpt2_xl_sciq_through_the_hub(tiny, tmp_path):
 def test_an_unreachable_hub_is_one_line(tmp_path, answer):
     made = [{"id": str(i), "text": "a", "label": i} for i in (0, 1)]
     data = write(tmp_path / "d.jsonl", made)
+    test = write(tmp_path / "t.jsonl", [{**row, "text": "b"} for row in made])
     if answer == "refused":
         name, words = "allenai/sciq", ["prepare_data.py", "sciq"]
     else:
         name = "gpt2"
-        words = ["train_weak.py", "--model=gpt2", f"--train={data}", f"--test={data}"]
+        words = ["train_weak.py", "--model=gpt2", f"--train={data}", f"--test={test}"]
 
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))

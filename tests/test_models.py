@@ -38,9 +38,10 @@ def test_the_head_is_made_of_the_words_first_tokens_whatever_ends_a_text(tiny, e
 
 def test_words_that_begin_alike_end_no_run_unless_they_are_insisted_on(tiny, tmp_path, capsys):
     alike = [" negative", " negative one"]
-    data = write(tmp_path / "data.jsonl", [{"id": i, **row} for i, row in enumerate(rows(40))])
+    made = [{"id": i, **row} for i, row in enumerate(rows(60))]
+    data, test = write(tmp_path / "data.jsonl", made[:40]), write(tmp_path / "t.jsonl", made[40:])
     (tmp_path / "task.json").write_text(json.dumps({"label_words": alike}))
-    flags = [tiny["llama"], f"--train={data}", f"--test={data}", f"--task={tmp_path}/task.json",
+    flags = [tiny["llama"], f"--train={data}", f"--test={test}", f"--task={tmp_path}/task.json",
              "--epochs=0", f"--out={tmp_path}/out"]
     inside("train_weak.py", *flags)
     said = capsys.readouterr().err

@@ -4,6 +4,7 @@ import json
 import random
 
 import pytest
+import torch
 from conftest import FILLERS, inside, read, write
 
 from w2s import records
@@ -193,6 +194,16 @@ def test_ties_of_three_classes_are_shared_in_the_report_too(tmp_path):
            f"--out={tmp_path}/out")
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["weak"]["accuracy"] == pytest.approx(records.accuracy(made)["accuracy"])
+
+
+@pytest.mark.parametrize("probs", [[1 / 3] * 3, [1 / 7] * 7, [0.41234567, 0.41234567, 0.17530866]])
+def test_ties_are_written_as_ties(tmp_path, probs):
+    made = records.with_probs([{"id": "a", "text": "t"}], torch.tensor([probs]), "id", "text")
+    read_again = records.read_labels(write(tmp_path / "labels.jsonl", made))
+    expected = records.predicted(probs)
+    assert records.predicted(made[0]["probs"]) == expected
+    assert records.predicted(read_again[0]["probs"]) == expected
+    assert records.with_probs(read_again, [read_again[0]["probs"]], "id", "text") == made
 
 
 def test_supervisors_of_other_numbers_of_classes_do_not_label_together(line, tiny, tmp_path):

@@ -1,12 +1,14 @@
 """One's own data: a cell says the same in every format, and what cannot be known is refused."""
 
+import json
 import random
 
+import datasets
 import pyarrow
 import pyarrow.parquet
 import pytest
 from conftest import disjoint, read, read_splits, rows, write
-from test_prepare_data import members, own, prepare, serve
+from test_prepare_data import members, own, prepare, serve, stay_together
 
 import prepare_data
 from w2s import readers
@@ -54,6 +56,16 @@ def test_labels_compare_by_value(tmp_path, false, true):
         row["label"] = draw.choice((false, true)[row["label"]])
     prepare(write(tmp_path / "mine.jsonl", made), tmp_path / "data")
     assert labels_of(tmp_path / "data").items() <= truth(120).items()
+
+
+@pytest.mark.parametrize("words", [[" Bad", " good"], [" good", " Bad"], [" no", " yes"]])
+def test_labels_that_are_the_label_words_are_classes_in_their_order(tmp_path, words):
+    made = [{**row, "label": ("bad", "good")[row["label"]]} for row in rows(120)]
+    (tmp_path / "task.json").write_text(json.dumps({"label_words": words}))
+    prepare(write(tmp_path / "mine.jsonl", made), tmp_path / "data")
+    swapped = words == [" good", " Bad"]
+    expected = {text: label ^ swapped for text, label in truth(120).items()}
+    assert labels_of(tmp_path / "data").items() <= expected.items()
 
 
 @pytest.mark.parametrize("false, true", [
@@ -111,6 +123,20 @@ def test_rows_of_the_hub_without_a_label_are_left_out_and_counted(tmp_path, monk
     assert labels_of(tmp_path / "data").items() <= truth(200).items()
 
 
+@pytest.mark.parametrize("declared", [True, False])
+def test_minus_one_of_declared_classes_of_the_hub_is_no_label(
+        tmp_path, monkeypatch, capsys, declared):
+    made = [{**row, "label": -1 if i % 5 == 0 else i % 2} for i, row in enumerate(rows(120))]
+    data = datasets.Dataset.from_list(made)
+    if declared:
+        data = data.cast_column("label", datasets.ClassLabel(names=["no", "yes"]))
+    monkeypatch.setattr(readers, "load", lambda name, config: {"train": data})
+    prepare_data.main("OWNER/NAME", str(tmp_path / "data"))
+    printed = capsys.readouterr().out
+    assert ("24 rows have no label and are left out" in printed) == declared
+    assert {*labels_of(tmp_path / "data").values()} == ({0, 1} if declared else {0, 1, 2})
+
+
 @pytest.mark.parametrize("coding, used", [
     ((-1, 1), True), ((-1, -1), False), ((None, None), False)])
 def test_a_test_split_of_the_hub_is_used_where_it_has_labels(tmp_path, monkeypatch, coding, used):
@@ -151,6 +177,12 @@ def test_groups_are_the_same_in_every_form(tmp_path, monkeypatch):
         here = {author[row["text"]] for row in part if row["text"] in author}
         sides.append(here or {name})  # a side may have no author at all
     assert disjoint(sides)
+
+
+def test_a_column_named_group_of_a_file_is_one(tmp_path):
+    made = [{**row, "group": i // 20} for i, row in enumerate(rows(200))]
+    parts = prepare(write(tmp_path / "mine.jsonl", made), tmp_path / "data")
+    assert stay_together(parts, {row["text"]: row["group"] for row in made})
 
 
 @pytest.mark.parametrize("column", ["id", "label", "author"])

@@ -181,3 +181,37 @@ def test_a_student_whose_supervisor_has_no_test_predictions_is_named(tmp_path):
     assert left_out(printed) == ["seed0/human-to-b_xent"]  # middle is a link of a chain
     assert "human-to-b_xent has no supervisor beside it" in printed
     assert report["weak"]["name"] == "a" and not report["more_pairs"]
+
+
+@pytest.mark.parametrize("commit, students", [("a", 1), ("b", 0)])
+def test_a_ceiling_of_another_commit_of_the_hub_s_model_is_none(tmp_path, commit, students):
+    seed = tmp_path / "task" / "seed0"
+    for name, right, loaded in [
+            ("weak_a", WEAK, "a"), ("ceiling_b", CEILING, "a"), ("a-to-b_xent", STUDENT, commit),
+            ("a-to-b_conf", STUDENT, "a")]:
+        finished(seed / name, right, 0, args={"model": "o/m"}, versions={"o/m": loaded})
+    report, printed = evaluate_folder(tmp_path / "task")
+    assert len(report["students"]) == 1 + students
+    assert left_out(printed) == ["seed0/a-to-b_xent"] * (1 - students)
+
+
+def test_seeds_of_other_models_between_are_not_pooled(tmp_path):
+    for seed, model in enumerate(("gpt2", "bert")):
+        folder = tmp_path / "task" / f"seed{seed}"
+        for name, right, args in [
+                ("weak_a", WEAK, {}), ("ceiling_b", CEILING, {}), ("a-to-b_xent-via-m", STUDENT, {}),
+                ("a-to-m_xent", STUDENT, {"model": model})]:
+            finished(folder / name, right, seed, args=args)
+    report, printed = evaluate_folder(tmp_path / "task")
+    assert report["students"][0]["seeds"] == 1 and left_out(printed) == ["seed0/a-to-b_xent-via-m"]
+
+
+@pytest.mark.parametrize("run", [
+    [], {"inputs": None}, {"inputs": []}, {"metrics": 3}, {"args": [1]}, {"inputs": {"a": 1}}])
+def test_a_run_json_from_elsewhere_counts_as_none(tmp_path, run):
+    seed = tmp_path / "task" / "seed0"
+    for name, right in [("weak_a", WEAK), ("ceiling_b", CEILING), ("a-to-b_xent", STUDENT)]:
+        predictions(seed / name / "predictions.jsonl", right)
+        write(seed / name / "run.json", [run])
+    assert len(evaluate_folder(tmp_path / "task")[0]["students"]) == 1
+    assert stage.inputs_beside(seed / "new") == []

@@ -207,7 +207,8 @@ def test_a_supervisor_of_the_loss_before_an_edit_is_named(together, tmp_path):
         run = json.loads(file.read_text())
         file.write_text(json.dumps(run | {"loss_source": "an earlier one"}))
     _, printed = evaluate_folder(results)
-    assert "seed1/weak_tiny-bert-1of2 was trained with its loss as it was" in printed
+    said = "of an earlier version of their loss in losses.py: "
+    assert f"{said}seed0/weak_tiny-bert-1of2, seed1/weak_tiny-bert-1of2;" in printed
 
 
 # --------------------------------------------------------------------------------------- the parts

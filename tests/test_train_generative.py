@@ -3,6 +3,7 @@ student starts from."""
 
 import json
 import random
+import shutil
 
 import pytest
 import torch
@@ -109,7 +110,19 @@ def test_it_goes_on_after_a_crash(data, tiny, tmp_path, monkeypatch):
 @pytest.mark.parametrize("family, flags, complaint", [
     ("bert", {}, "it is no causal language model"),
     ("llama", {"epochs": 0}, "--epochs=0: 1 or more is needed"),
+    ("no-end", {}, "its tokenizer has no end-of-text token"),
 ])
 def test_refused(data, tiny, tmp_path, family, flags, complaint):
+    model = tiny.get(family)
+    if family == "no-end":
+        model = shutil.copytree(tiny["llama"], tmp_path / "model")
+        tokenizer = transformers.AutoTokenizer.from_pretrained(model, eos_token=None, pad_token="!")
+        tokenizer.save_pretrained(model)
     with pytest.raises(SystemExit, match=complaint):
-        train_generative.main(str(tiny[family]), str(data), str(tmp_path / "out"), **flags)
+        train_generative.main(str(model), str(data), str(tmp_path / "out"), **flags)
+
+
+def test_texts_too_short_to_learn_from_are_refused(tiny, tmp_path):
+    data = write(tmp_path / "data.jsonl", [{"id": i, "text": word} for i, word in enumerate("ab")])
+    with pytest.raises(SystemExit, match="no text is long enough to learn from in blocks of 2"):
+        train_generative.main(str(tiny["gpt2"]), str(data), str(tmp_path / "out"), block=2)

@@ -110,6 +110,9 @@ read_supervisors() {  # from weak_model: who labels, and what they are called to
   floor=weak_$weak label_flags=("${label_only[@]}")
   if [ ${#supervisors[@]} != 1 ]; then
     case $results in *,*) refuse "RESULTS=\"$results\": several need a path without commas" ;; esac
+    if [ -d "$weak_model" ]; then
+      case $weak in *,*) refuse "$weak_model: several need a name without commas" ;; esac
+    fi
     floor=labels_$weak label_flags+=(--test="$data/test.jsonl" "${second_flags[@]}")
   fi
 }

@@ -120,6 +120,8 @@ def load_language_model(model):
     model = from_checkpoint(AutoModelForCausalLM, name, config, revision=revision).to(DEVICE)
     check_vocabulary(model, tokenizer)
     limit_length(tokenizer, model)
+    if tokenizer.eos_token_id is None:
+        raise ValueError("its tokenizer has no end-of-text token (eos_token) to set between texts")
 
     def next_token(ids):
         """Logits of what follows each text -> (B, V)"""

@@ -138,6 +138,8 @@ def refuse_values(args):
     for name in LEAST.keys() & args.keys():
         if not args[name] >= LEAST[name]:  # nan is not, either
             refuse(f"--{name}={args[name]}: {LEAST[name]} or more is needed")
+    if not 0 <= args.get("seed", 0) < 2**63:
+        refuse(f"--seed={args['seed']}: a whole number from 0 on is needed, below 2**63")
     if not 0 < args.get("lr", 1) < float("inf"):
         refuse(f"--lr={args['lr']}: a number above 0 is needed")
     for name in ONE_OF.keys() & args.keys():

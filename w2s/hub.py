@@ -70,7 +70,7 @@ def fetching(name):
         if from_hub and _offline() and isinstance(error, OSError):
             reason = ("the hub cannot be reached and it is not in the local cache. Give a local "
                       "folder, run once where there is internet, or try the demo: bash run_all.sh")
-        if from_hub and kind == "SafetensorError" and _forget(name):
+        if from_hub and kind == "SafetensorError" and not _offline() and _forget(name):
             reason = (f"the file that was downloaded is damaged ({reason}) and was removed from "
                       "the cache. Run it again")
         stage.refuse(f"cannot load {name}: {reason}")

@@ -10,7 +10,7 @@ Imports the standard library only.
 import collections
 import hashlib
 
-from w2s.records import read_task, refuse
+from w2s.records import read_task, refuse, warn
 
 
 def form(row):
@@ -51,12 +51,17 @@ def classes(path, rows):
 def texts(path, rows, like=()):
     """What a model reads of each row: its text, or its choices; in the form of others it read.
 
-    like  texts of other rows
+    like  texts that it is trained on, of which none should be among these
     """
     forms = {form(row) for row in rows}
     forms |= {len(text) if isinstance(text, list) else 0 for text in like}
     one_form(path, forms)
-    return [row["choices"] if "choices" in row else row["text"] for row in rows]
+    found = [row["choices"] if "choices" in row else row["text"] for row in rows]
+    known = {*map(str, found)} & {*map(str, like)}
+    if known:
+        warn(f"{path}: {len(known)} of its {len(rows)} texts are trained on too; "
+             "how right a model is on these says little")
+    return found
 
 
 def soft_labels(rows, classes):

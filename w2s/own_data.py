@@ -60,6 +60,8 @@ def own_rows(splits, text, choices, label, group, about, strict):
     are_choices = bool(choices) or (text not in first and "choices" in first)
     columns = choices or (["choices"] if are_choices else [text])
     kind = "choices" if are_choices else "text"
+    if strict and "group" in first:
+        group = group or "group"
     form = Form(kind, columns, label, group, about.get("prompt", "{text}"), strict)
 
     found = Found()
@@ -72,8 +74,9 @@ def own_rows(splits, text, choices, label, group, about, strict):
 
     # which of the labels is which class is known only now
     number = len(next(row for rows in made for row in rows)["choices"]) if are_choices else 0
-    classes = classes_of(source, label, found.labels, choices, number)
-    words, needed = about.get("label_words", []), 2 if are_choices else len(classes)
+    words = about.get("label_words", [])
+    classes = classes_of(source, label, found.labels, choices, number, words)
+    needed = 2 if are_choices else len(classes)
     if words and len(words) != needed:
         stage.refuse(f'{source}: its task.json has {len(words)} "label_words"; {needed} are needed')
     for rows in made:
@@ -182,10 +185,11 @@ def own_id(where, row, ids):
     return found
 
 
-def classes_of(source, column, labels, choices, number):
+def classes_of(source, column, labels, choices, number, words):
     """[value of class 0, of class 1, ...], said where they are other than 0, 1, ...
 
     number  of choices, of which some may never be the right one; else 0
+    words   what task.json calls the classes: where labels are these words, in their order
     """
     if len(labels) < 2:
         stage.refuse(f"{source}: {column} is {next(iter(labels.values()))!r} everywhere; "
@@ -196,10 +200,13 @@ def classes_of(source, column, labels, choices, number):
 
     classes = sorted(labels, key=numbers_first)
     # a label may name the column of the right choice
-    by_name = {str(value).lower(): value for value in labels}
+    by_name = {str(value).strip().lower(): value for value in labels}
     named = [str(value_of(choice)).lower() for choice in choices]
+    as_words = [word.strip().lower() for word in words]
     if by_name.keys() <= {*named}:
         classes = [by_name.get(name, name) for name in named]
+    elif by_name.keys() == {*as_words}:
+        classes = [by_name[word] for word in as_words]
     elif number and len(classes) != number:  # or its place, from 0 or from 1 on
         places = range(number) if 0 in labels else range(1, number + 1)
         if not labels.keys() <= {*places} or (0 not in labels and number not in labels):

@@ -135,6 +135,9 @@ def differences(run, other):
     differing = {name for name in names if given(run, name) != given(other, name)}
     if run.get("loss_source") != other.get("loss_source"):
         differing.add("loss")
+    commits = {one.get("versions", {}).get(given(one, "model")) for one in (run, other)}
+    if len(commits - {None}) > 1:  # of a model on the hub, which has moved
+        differing.add("model")
     if digest(run) != digest(other):
         differing.add("digest")
     return differing
@@ -209,7 +212,7 @@ def pool_seeds(students, allowed):
     for name in sorted(students, key=place_in_table):
         of_student = [run for run in students[name] if run in runs]
         models = [(run.student, *run.chain) for run in of_student]
-        of_student = made_as_newest(of_student, models, may_differ={"seed", "labels", "model"})
+        of_student = made_as_newest(of_student, models, may_differ={"seed", "labels"})
         if of_student:
             pool[name] = of_student
     return pool
@@ -244,7 +247,7 @@ def made_as_newest(runs, models, may_differ):
         for file, other in zip(files, newest):
             folder, of_newest = Path(file).parent, Path(other).parent
             between = differences(stage.read_run(folder), stage.read_run(of_newest))
-            if folder.name.endswith("-generative"):  # each seed tunes its own on the topic
+            if re.search("-generative(_|$)|-then-probe$", folder.name):  # each seed's own
                 between.discard("model")
             differing |= between
         if differing <= may_differ:

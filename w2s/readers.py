@@ -117,20 +117,23 @@ def read_hub(name, config, label, seed):
     data = load(name, config)
     if "train" not in data:
         stage.refuse(f"{name} has no split named train; it has {', '.join(data)}")
-    train = hub_rows(data, name, "train", seed)
+    train = hub_rows(data, name, "train", label, seed)
     for split in ("test", "validation"):
-        rows = hub_rows(data, name, split, seed) if split in data else []
+        rows = hub_rows(data, name, split, label, seed) if split in data else []
         values = {value_of(row.get(label)) for _, row in rows}
-        if values - {None, -1}:  # -1 everywhere is how the hub leaves labels out
+        if values - {None, -1}:  # -1 everywhere: labels are left out
             return [train, rows]
     return [train, []]
 
 
-def hub_rows(data, name, split, seed):
-    """[(where, row)] of one split."""
+def hub_rows(data, name, split, label, seed):
+    """[(where, row)] of one split. Of a column that datasets declares as classes -1 is no label."""
+    has_classes = hasattr(data[split].features.get(label), "names")
     rows = []
     for number, row in numbered(data[split], seed):
         row.pop("id", None)  # ids may begin anew in each split
+        if has_classes and row[label] == -1:
+            row[label] = None
         rows.append((f"{name}, {split}, row {number}", row))
     return rows
 

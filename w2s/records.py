@@ -242,12 +242,14 @@ def with_probs(rows, probs, *keys):
     """Lines to write: the rows' keys and their class probabilities (N, K), to six decimals."""
     found = []
     for row, of_row in zip(rows, probs):
-        others = [round(float(p), 6) for p in of_row[1:]]
-        if any(map(math.isnan, others)):
+        rounded = [round(float(p), 6) for p in of_row]
+        if any(map(math.isnan, rounded)):
             refuse("the model's predictions are not numbers: its training has diverged; "
                    "a smaller --lr may help")
         line = {key: row[key] for key in keys if key in row}
-        found.append({**line, "probs": [max(0.0, round(1 - sum(others), 6)), *others]})
+        if of_row[0] not in of_row[1:]:  # a tie stays one
+            rounded[0] = max(0.0, round(1 - sum(rounded[1:]), 6))
+        found.append({**line, "probs": rounded})
     return found
 
 

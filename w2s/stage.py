@@ -226,9 +226,13 @@ def read_run(folder):
     """run.json of a folder; empty where there is none, for files may come from elsewhere."""
     try:
         run = json.loads((folder / "run.json").read_text())
-        return run if isinstance(run, dict) else {}
     except (OSError, ValueError):
         return {}
+    if not isinstance(run, dict) or not isinstance(run.get("inputs", {}), dict):
+        return {}
+    parts = [run.get(name, {}) for name in ("args", "metrics", "versions")]
+    parts += run.get("inputs", {}).values()
+    return run if all(isinstance(part, dict) for part in parts) else {}
 
 
 def _done(folder):

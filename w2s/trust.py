@@ -24,7 +24,7 @@ def of_labels(path, rows, models, train):
     """
     train_rows = records.read_jsonl(train, "id", "text|choices", "label")
     texts = inputs.texts(path, rows)
-    inputs.texts(train, train_rows, like=texts)
+    inputs.one_form(train, {inputs.form(row) for row in [*rows, *train_rows]})
     others = [rows_of_others(model, train, train_rows) for model in models]
 
     classes = len(rows[0]["probs"])

@@ -198,10 +198,10 @@ def test_a_ceiling_of_another_commit_of_the_hub_s_model_is_none(tmp_path, commit
 def test_seeds_of_other_models_between_are_not_pooled(tmp_path):
     for seed, model in enumerate(("gpt2", "bert")):
         folder = tmp_path / "task" / f"seed{seed}"
-        for name, right, args in [
-                ("weak_a", WEAK, {}), ("ceiling_b", CEILING, {}), ("a-to-b_xent-via-m", STUDENT, {}),
-                ("a-to-m_xent", STUDENT, {"model": model})]:
-            finished(folder / name, right, seed, args=args)
+        for name, right, given in [
+                ("weak_a", WEAK, "a"), ("ceiling_b", CEILING, "b"),
+                ("a-to-b_xent-via-m", STUDENT, "b"), ("a-to-m_xent", STUDENT, model)]:
+            finished(folder / name, right, seed, inputs={"model": {"sha256": given}})
     report, printed = evaluate_folder(tmp_path / "task")
     assert report["students"][0]["seeds"] == 1 and left_out(printed) == ["seed0/a-to-b_xent-via-m"]
 

@@ -206,6 +206,25 @@ def test_seeds_of_other_models_between_are_not_pooled(tmp_path):
     assert report["students"][0]["seeds"] == 1 and left_out(printed) == ["seed0/a-to-b_xent-via-m"]
 
 
+@pytest.mark.parametrize("made", ["model", "labels"])
+@pytest.mark.parametrize("lr", [1, 2])
+def test_seeds_whose_model_or_labels_were_made_with_other_settings_are_not_pooled(
+        tmp_path, made, lr):
+    for seed, rate in enumerate((1, lr)):
+        folder = tmp_path / "task" / f"seed{seed}"
+        write(folder / "made" / "run.json", [{"args": {"lr": rate}, "inputs": {}, "code": "c"}])
+        given = {made: {"path": str(folder / "made" / "file"), "sha256": f"{seed}"}}
+        for name, right, inputs in [
+                ("weak_a", WEAK, {}), ("ceiling_b-generative", CEILING, {}),
+                ("a-to-b-generative_xent", STUDENT, given)]:
+            finished(folder / name, right, seed, inputs=inputs)
+        if made == "model":
+            finished(folder / "ceiling_b-generative", CEILING, seed, inputs=given)
+    report, printed = evaluate_folder(tmp_path / "task")
+    assert report["students"][0]["seeds"] == 3 - lr
+    assert left_out(printed) == ["seed0/a-to-b-generative_xent"] * (lr - 1)
+
+
 @pytest.mark.parametrize("run", [
     [], {"inputs": None}, {"inputs": []}, {"metrics": 3}, {"args": [1]}, {"inputs": {"a": 1}}])
 def test_a_run_json_from_elsewhere_counts_as_none(tmp_path, run):

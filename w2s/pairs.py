@@ -245,14 +245,26 @@ def made_as_newest(runs, models, may_differ):
     for run, files in zip(runs, models):
         differing = set()
         for file, other in zip(files, newest):
-            folder, of_newest = Path(file).parent, Path(other).parent
-            between = differences(stage.read_run(folder), stage.read_run(of_newest))
+            folder = Path(file).parent
+            run_of, newest_of = stage.read_run(folder), stage.read_run(Path(other).parent)
+            between = differences(run_of, newest_of)
+            if made_otherwise(run_of, newest_of):
+                between.add("digest")
             if re.search("-generative(_|$)|-then-probe$", folder.name):  # each seed's own
                 between.discard("model")
             differing |= between
         if differing <= may_differ:
             alike.append(run)
     return alike
+
+
+def made_otherwise(run, other):
+    """Whether the model or the labels that two runs were given were made with other settings."""
+    for name in ("model", "labels"):
+        paths = [one.get("inputs", {}).get(name, {}).get("path", "") for one in (run, other)]
+        if len({digest(stage.read_run(Path(path).parent)) for path in paths} - {None}) > 1:
+            return True
+    return False
 
 
 def loss_was_edited(folder):
@@ -280,10 +292,7 @@ def sizes(pairs):
 
 
 def alone(pair, metric="alone"):
-    """The mean test accuracy of each supervisor alone, of several that label together.
-
-    metric  of label_weak.py's; alone2: on the second test file
-    """
+    """The mean test accuracy of each of several supervisors; alone2: on the second test file."""
     of_seeds = []
     for folder in sorted({Path(run.weak).parent for run in all_runs(pair.students)}):
         of_seeds.append(stage.read_run(folder).get("metrics", {}).get(metric, []))

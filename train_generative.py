@@ -46,9 +46,7 @@ def main(
     # Load the model.
     hub.go_offline_if_unreachable(model)
     import torch
-
     from w2s import classifier, precision, training
-
     with hub.fetching(model):
         net, tokenizer = classifier.load_language_model(model)
     if checkpointing:
@@ -86,12 +84,12 @@ def main(
                                state=stage.state(run), save_minutes=save_minutes)
 
     # Write it.
-    first, last = curve[0]["loss"], curve[-1]["loss"]
-    metrics = {"tokens": int(counts.sum()), "first_loss": first, "last_loss": last}
+    metrics = {"tokens": int(counts.sum()), "first_loss": curve[0]["loss"],
+               "last_loss": curve[-1]["loss"]}
     save = functools.partial(classifier.save, net, tokenizer)
     stage.finish(run, metrics, {"curve.jsonl": curve, "model": save})
-    said = f"loss {first:.3f} at the first step, {last:.3f} at the last"
-    print(f"{metrics['tokens']} tokens; {said} ->", out)
+    print("{tokens} tokens; loss {first_loss:.3f} at the first step, {last_loss:.3f} at the last"
+          .format(**metrics), "->", out)
 
 
 def pack(ids, end, block):
@@ -114,8 +112,7 @@ def pack(ids, end, block):
     tokens = torch.tensor(tokens + [end] * missing).view(-1, block)
     targets = torch.tensor(targets + [-100] * missing).view(-1, block)
 
-    # Leave out a block in which nothing is to be learned.
-    learned = (targets[:, 1:] >= 0).any(1)
+    learned = (targets[:, 1:] >= 0).any(1)  # in the other blocks nothing is to be learned
     return tokens[learned], targets[learned]
 
 

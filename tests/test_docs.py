@@ -1,6 +1,6 @@
-"""README.md, RESULTS.md and SPEED.md keep their word: the commands in them run, on tiny models and data of
-the names they use; the files they name are there; and the pictures they show are made by the
-command above them."""
+"""README.md, RESULTS.md and SPEED.md keep their word: the commands in them run, on tiny models and
+data of the names they use; the files they name are there; and the pictures they show are made by
+the command above them."""
 
 import concurrent.futures
 import re

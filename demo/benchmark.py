@@ -211,20 +211,21 @@ def gpt2_xl(rounds, microbatch, **smaller):
     with DEVICE:
         model = transformers.GPT2ForSequenceClassification(config)
     model.activation_checkpointing_enable({"use_reentrant": False})
-    title = f"GPT-2 XL's shape, {microbatch} at a time"
-    return rates(title, model, config.vocab_size, rounds, microbatch)
+    return rates("GPT-2 XL's shape", model, config.vocab_size, rounds, microbatch)
 
 
 def llama_7b(rounds, microbatch, **smaller):
-    """Llama 2 7B's shape with random weights, by LoRA of rank 16 and checkpointing. Likewise."""
+    """Llama 2 7B's shape with random weights, by LoRA of rank 16 and checkpointing.
+
+    smaller  sizes in place of Llama's own, which are the configuration's defaults
+    """
     config = transformers.LlamaConfig(num_labels=2, pad_token_id=0, **smaller)
     with DEVICE:
         model = transformers.LlamaForSequenceClassification(config)
     model.untrained = {"score.weight"}
     add_adapters(model, 16)
     model.activation_checkpointing_enable({"use_reentrant": False})
-    title = f"Llama 2 7B's shape, LoRA, {microbatch} at a time"
-    return rates(title, model, config.vocab_size, rounds, microbatch)
+    return rates("Llama 2 7B's shape, LoRA", model, config.vocab_size, rounds, microbatch)
 
 
 def rates(title, model, vocabulary, rounds, microbatch):
@@ -234,6 +235,7 @@ def rates(title, model, vocabulary, rounds, microbatch):
     for length in torch.randint(80, 121, (320,), generator=generator).tolist():
         ids.append(torch.randint(vocabulary, (length,), generator=generator).tolist())
 
+    title += f", {microbatch} at a time"
     works = ours(model, ids, microbatch)
     measured = compare(works, rounds, model.num_parameters(exclude_embeddings=True))
     results = {}

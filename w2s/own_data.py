@@ -203,9 +203,10 @@ def classes_of(source, column, labels, choices, number, words):
     by_name = {str(value).strip().lower(): value for value in labels}
     named = [str(value_of(choice)).lower() for choice in choices]
     as_words = [word.strip().lower() for word in words]
-    if by_name.keys() <= {*named}:
+    told_apart = len(by_name) == len(labels)  # not "Yes" beside "yes"
+    if told_apart and by_name.keys() <= {*named}:
         classes = [by_name.get(name, name) for name in named]
-    elif by_name.keys() == {*as_words}:
+    elif told_apart and by_name.keys() == {*as_words}:
         classes = [by_name[word] for word in as_words]
     elif number and len(classes) != number:  # or its place, from 0 or from 1 on
         places = range(number) if 0 in labels else range(1, number + 1)

@@ -246,9 +246,9 @@ def made_as_newest(runs, models, may_differ):
         differing = set()
         for file, other in zip(files, newest):
             folder = Path(file).parent
-            run_of, newest_of = stage.read_run(folder), stage.read_run(Path(other).parent)
-            between = differences(run_of, newest_of)
-            if made_otherwise(run_of, newest_of):
+            ours, newests = stage.read_run(folder), stage.read_run(Path(other).parent)
+            between = differences(ours, newests)
+            if made_otherwise(ours, newests):
                 between.add("digest")
             if re.search("-generative(_|$)|-then-probe$", folder.name):  # each seed's own
                 between.discard("model")

@@ -1,6 +1,5 @@
 """One's own data: a cell says the same in every format, and what cannot be known is refused."""
 
-
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -24,11 +23,6 @@ def given(folder, form, made, monkeypatch):
 def labels_of(folder):
     """{text: class} of all three files."""
     return {row["text"]: row["label"] for row in members(read_splits(folder))}
-
-
-def truth(n):
-    """{text: class} of so many rows."""
-    return {row["text"]: row["label"] for row in rows(n)}
 
 
 def refusal(task, out, *flags):

@@ -6,11 +6,16 @@ import random
 import datasets
 import pytest
 from conftest import read_splits, rows, write
-from test_own_data import FORMS, given, labels_of, refusal, truth
+from test_own_data import FORMS, given, labels_of, refusal
 from test_prepare_data import own, prepare, serve
 
 import prepare_data
 from w2s import readers
+
+
+def truth(n):
+    """{text: class} of so many rows."""
+    return {row["text"]: row["label"] for row in rows(n)}
 
 
 @pytest.mark.parametrize("false, true", [

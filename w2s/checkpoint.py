@@ -6,6 +6,8 @@
 Both raise ValueError with one line that says what is wrong.
 """
 
+import atexit
+import gc
 import os
 import re
 import sys
@@ -15,7 +17,7 @@ from transformers import PretrainedConfig
 
 from w2s.head import head_name
 from w2s.precision import close, exact, wide
-from w2s.state import RANK
+from w2s.state import RANK, WORLD
 from w2s.training import DEVICE
 
 TEXTS = ("No", "So it was, they said.", "While the rain came down nobody knew what to do, it says.")
@@ -174,18 +176,29 @@ def check_vocabulary(model, tokenizer):
 
 def shard(model):
     """Spreads weights, gradients and optimizer state over the processes, layer by layer."""
+    from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
+    mesh = init_device_mesh(DEVICE.type, (WORLD,))
+    atexit.register(let_go, mesh)
     # The inner modules first; not the model itself, as `forward` calls its parts.
     stacks = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
     layers = [layer for stack in stacks for layer in stack]
     for module in [*reversed(layers), *model.children()]:
         if next(module.parameters(), None) is not None:
-            fully_shard(module)
+            fully_shard(module, mesh=mesh)
             # Gradients are summed, not averaged: the loss is that of the whole batch.
             module.set_gradient_divide_factor(1.0)
             module.set_force_sum_reduction_for_comms(True)
     return model
+
+
+def let_go(mesh):
+    """Drops what holds on to the process group, so that it can end: torch's caches keep the mesh,
+    and a sharded model is full of cycles."""
+    mesh._pg_registry.clear()
+    gc.unfreeze()  # of flags.cli
+    gc.collect()
 
 
 @torch.no_grad()

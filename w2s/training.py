@@ -39,8 +39,10 @@ else:
     BF16 = bool(has.get(x86) or has.get("bf16"))
 BF16 = BF16 and os.environ.get("W2S_BF16") != "0"  # the tests compare float32
 if WORLD > 1 and not dist.is_initialized():
+    import torch.distributed.nn  # before there is a group, which its functions would hold on to
     dist.init_process_group()  # NCCL between GPUs, gloo between CPUs
-    atexit.register(dist.destroy_process_group)  # else its threads may abort a process at its end
+    # ends gloo's threads, which may abort a process at its end, if nothing holds on to the group
+    atexit.register(dist.destroy_process_group)
     dist.all_reduce(torch.zeros(1, device=DEVICE))  # connects now, before training takes the memory
 
 

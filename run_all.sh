@@ -11,7 +11,8 @@
 #
 # --max_train, --max_test and what names columns (--text, --label ...) go to prepare_data.py;
 # --examples to the supervisor; --evals, --keep and --save_model to students and ceiling; --dtype to
-# what labels and asks; all others to supervisor, students and ceiling.
+# what labels and asks; all others to supervisor, students and ceiling, and those that have to do
+# with the machine or the length of texts to every stage that knows them.
 # Environment variables, before bash:
 #
 #   SEEDS          one run of everything for each                               0

@@ -18,7 +18,7 @@ from w2s import hub, records, source, stage
 
 
 def main(
-    model,               # hub name or folder of a causal language model
+    model,               # hub name, name@revision or folder of a causal language model
     data,                # texts of the task; labels in it are not read
     out,                 # folder to write
     epochs=2,            # passes over the texts

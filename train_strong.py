@@ -9,7 +9,8 @@ nothing else differs. Writes predictions.jsonl on the test file, curve.jsonl (a 
 run.json; with --test2, predictions2.jsonl on that file.
 
 With --evals=8 a tenth of the labels is held out, the same for student and ceiling; at eight steps
-the curve holds test accuracy too, and the loss on these. --keep=best stops early, by that loss.
+the curve holds test accuracy too, and the loss on these. --keep=best ends with the weights of the
+step where that was lowest.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Which 95% interval for PGR? How often each candidate covers the truth, and how long it is.
+"""The 95% interval for PGR beside a bootstrap: how often each covers the truth, how long it is.
 
     python demo/intervals.py           # 300 trials a row: six minutes
     python demo/intervals.py 100 0.9   # trials; how closely students follow their supervisor
@@ -26,7 +26,7 @@ ACCURACIES = [(0.79, 0.891, 0.866), (0.80, 0.84, 0.82), (0.68, 0.896, 0.65)]
 TRAINING_SD = [0, 0.014, 0.034, 0.056]  # of the weak model's accuracy, from training to training
 SEEDS = [1, 2, 3, 5, 10]
 NORMAL = statistics.NormalDist()
-NAMES = ["bootstrap", "once", "paired, S-1", "paired, Satt.", "Fieller, S-1", "pgr_interval"]
+NAMES = ["bootstrap", "pgr_interval"]
 
 
 def draw(rng, accuracies, sd, seeds):
@@ -60,52 +60,11 @@ def bootstrap(rng, right):
     return np.quantile(ratio, [0.025, 0.975], method="nearest")
 
 
-def half_width(z, satterthwaite):
-    """Half of the 95% interval of the mean of z, all models of a seed paired."""
-    seeds, n = z.shape
-    examples, of_seeds, _ = metrics.variances(z)
-    se = metrics.mean_se(z)[1]
-    freedom = seeds - 1 if seeds > 1 else n - 1
-    if satterthwaite:
-        freedom = se**4 / (examples**2 / (n - 1) + of_seeds**2 / max(1, seeds - 1))
-    return metrics.t_quantile(freedom) * se
-
-
-def fieller(gain, gap):
-    """(low, high): the PGRs for which gain - PGR * gap may be 0 on average. Fieller 1954."""
-    of_gain, of_gap, of_both = (half_width(z, False) ** 2 for z in (gain, gap, gain - gap))
-    a = gap.mean() ** 2 - of_gap
-    b = gain.mean() * gap.mean() - (of_gain + of_gap - of_both) / 2
-    root = b**2 - a * (gain.mean() ** 2 - of_gain)
-    if a <= 0 or root < 0:
-        return None
-    return (b - root**0.5) / a, (b + root**0.5) / a
-
-
 def candidates(rng, right):
     """{name: (low, high), or None where the gap is not clear}"""
-    found = dict.fromkeys(NAMES)
-    found["bootstrap"] = bootstrap(rng, right)
-    weak, ceiling, student = right
-    gain, gap = student - weak, ceiling - weak
-    if gap.mean() <= 0:
-        return found
-
-    pgr = gain.mean() / gap.mean()
-    z = gain - pgr * gap
-    if found["bootstrap"] is not None:
-        # the noise of example times seed is in it twice
-        shrink = metrics.mean_se(z)[1] / sum(metrics.variances(z)[:2]) ** 0.5
-        found["once"] = pgr + (found["bootstrap"] - pgr) * shrink
-    for name, satterthwaite in (("paired, S-1", False), ("paired, Satt.", True)):
-        half = half_width(z, satterthwaite) / gap.mean()
-        if gap.mean() > half_width(gap, satterthwaite):
-            found[name] = pgr - half, pgr + half
-    found["Fieller, S-1"] = fieller(gain, gap)
     ours = metrics.pgr_interval(right)
-    if ours["pgr"] is not None:
-        found["pgr_interval"] = ours["pgr_low"], ours["pgr_high"]
-    return found
+    return {"bootstrap": bootstrap(rng, right),
+            "pgr_interval": None if ours["pgr"] is None else (ours["pgr_low"], ours["pgr_high"])}
 
 
 def cell(intervals, truth):

@@ -4,7 +4,6 @@ import concurrent.futures
 import contextlib
 import io
 import multiprocessing
-import os
 import platform
 import resource
 import statistics
@@ -27,8 +26,6 @@ def quiet(part, *arguments):
 
 def shown(value):
     """A number; of the numbers of several rounds the median, the least and the largest."""
-    if isinstance(value, str):
-        return value
     if isinstance(value, list):
         return f"{statistics.median(value):.2f} ({min(value):.2f} to {max(value):.2f})"
     return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
@@ -64,5 +61,5 @@ def seconds(work, at_least=0.0):
     return (time.perf_counter() - start) / calls
 
 
-def run_quietly(command, **environment):
-    subprocess.run(command, check=True, capture_output=True, env={**os.environ, **environment})
+def run_quietly(command):
+    subprocess.run(command, check=True, capture_output=True)

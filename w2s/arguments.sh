@@ -28,7 +28,9 @@ run() {  # COMMAND: says which stage comes and where it writes, then runs it
   "$@"
 }
 
-make_labels() {  # ENDING: -shuffled and the like, of the supervisor's labels; none: they are there
+# ENDING of a name: its last part says how, what is before it of which labels of the supervisor.
+# -truth0.1-confidence0.5 is the surest half of -truth0.1, which is made first; none: they are there
+make_labels() {
   local from=$out/labels_$weak${1%-*} to=$out/labels_$weak$1 last=${1##*-}
   local by=${last%%[01]*}
   case $1 in -truth*-*[0-9]) make_labels "${1%-*}" ;; esac  # of labels that no student learns

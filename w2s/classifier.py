@@ -7,7 +7,7 @@
     model, tokenizer = load("folder", head="keep")      # else with a new, untrained head
 
 Any model will do that transformers can load as a sequence classifier. Under torchrun all processes
-share the work, and each returns the whole result. Builds on the files that it imports.
+share the work, and each returns the whole result.
 """
 
 import math

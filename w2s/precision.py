@@ -21,7 +21,7 @@ def autocast():
 @contextlib.contextmanager
 def exact():
     """Plain float32 inside, for comparisons: neither bf16 nor tf32."""
-    global BF16
+    global BF16  # this module's, which autocast reads
     before = BF16, torch.get_float32_matmul_precision()
     BF16 = False
     torch.set_float32_matmul_precision("highest")

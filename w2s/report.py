@@ -1,7 +1,6 @@
 """The numbers of a report, from predictions: what report.json holds. tables.py shows them."""
 
 import collections
-import itertools
 import operator
 from pathlib import Path
 
@@ -55,7 +54,7 @@ def pair_report(weak_name, ceiling_name, students, truth, probs, alone=()):
     probs     {prediction file: (n, K)}
     alone     accuracies of the supervisors alone, where several label together
     """
-    runs = list(itertools.chain(*students.values()))
+    runs = pairs.all_runs(students)
     seeds = sorted({(run.weak, run.ceiling) for run in runs})
     weak = stack(probs, [weak_file for weak_file, _ in seeds])
     ceiling = stack(probs, [ceiling_file for _, ceiling_file in seeds])

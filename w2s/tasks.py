@@ -273,7 +273,7 @@ TASKS = {
         ("label", {0, 1, "0", "1"}), "commonsense", "unknown"),
     "quail": task(
         "textmachinelab/quail", quail, "train", "validation", (10246, 2164),
-        "context question question_type answers correct_answer_id",
+        "context question answers correct_answer_id",
         ("correct_answer_id", FOUR | {"0", "1", "2", "3"}), "reading", "CC-BY-NC-SA-4.0"),
     "quartz": task(
         "allenai/quartz", quartz, "train", "test", (2696, 784),

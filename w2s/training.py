@@ -62,7 +62,7 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
 
     Raises Diverged where the loss is no number, with model and state file as the step before left
     them. Returns the curve, a dict a step: {"step", "loss", "lr"} and what evaluate gave. Same seed
-    and machine, same bits (on a CPU), however often resumed.
+    and machine, same bits, however often resumed.
     """
     size = min(microbatch or batch_size, math.ceil(batch_size / WORLD))
     steps = epochs * math.ceil(len(lengths) / batch_size)
@@ -86,7 +86,7 @@ def train(model, forward, lengths, targets, loss, epochs=2, batch_size=32, lr=5e
         if hasattr(norm, "full_tensor"):  # of a model that is spread over processes
             norm = norm.full_tensor()
 
-        # Stop before the weights are spoilt: with a mended loss, training goes on from here.
+        # Stop before the weights are spoilt: a caller with a mended loss may go on from here.
         if not (math.isfinite(value) and norm.isfinite()):
             if state:
                 save_state(state, model, optimizer, curve, best)

@@ -2,7 +2,6 @@
 
 
 def of_report(report):
-    """What makes numbers of a report mean less than they seem to, and what to look at."""
     weak, ceiling = report["weak"], report["ceiling"]
     majority = max(report["class_shares"])  # accuracy of always giving that class
     texts = []

@@ -2,7 +2,7 @@
 
     found, left_out = pairs.find(Path("results/sciq"))
 
-A student is left out, and named, where its run.json holds another digest (stage.comparable) than
+A student is left out, and named, where its run.json gives another digest (stage.comparable) than
 that of the ceiling beside it or of the newest of the seeds, or where it learned other labels than
 its supervisor gives today; or where no test predictions of its supervisor are beside it. Folders
 without a run.json, from elsewhere, are taken as they are.
@@ -145,9 +145,7 @@ def differences(run, other):
 
 def digest(run):
     """What a run may be compared by; None of predictions that come from elsewhere."""
-    if "comparable" not in run and {"args", "inputs"} <= run.keys():
-        return stage.comparable(run)  # an earlier version of the stages wrote none
-    return run.get("comparable")
+    return stage.comparable(run) if {"args", "inputs"} <= run.keys() else None
 
 
 def differs_from_ceiling(student, ceiling):

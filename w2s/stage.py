@@ -65,7 +65,6 @@ def start(args, inputs, code, loss=None):
     run["code"] = hashlib.sha256(source.code_of(*code).encode()).hexdigest()
     if loss:
         run["loss_source"] = source.loss_source(source.parse_loss(loss)[0])
-    run["comparable"] = comparable(run)
 
     def is_done():
         done = _done(folder)

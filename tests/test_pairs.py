@@ -46,6 +46,8 @@ def test_a_student_of_other_labels_or_settings_is_left_out(tmp_path):
     students = [(student["name"], student["seeds"]) for student in report["students"]]
     assert students == [("good", 1)]
     assert printed.count("left out") == 4
+    for name, what in [("lr", "lr"), ("code", "code"), ("model", "model")]:
+        assert re.search(f"other-{name} was .* It differs in: {what}\\.", printed)
 
     write(seed / "labels_a" / "run.json", [{"inputs": {"data": {"sha256": "other examples"}}}])
     error = inside("evaluate_pgr.py", tmp_path / "task", ok=False)[2]

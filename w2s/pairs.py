@@ -2,10 +2,10 @@
 
     found, left_out = pairs.find(Path("results/sciq"))
 
-A student is left out, and named, where its run.json gives another digest (stage.comparable) than
-that of the ceiling beside it or of the newest of the seeds, or where it learned other labels than
-its supervisor gives today; or where no test predictions of its supervisor are beside it. Folders
-without a run.json, from elsewhere, are taken as they are.
+A student is left out, and named, where its run.json tells of other settings (stage.comparable)
+than that of the ceiling beside it or of the newest of the seeds, or where it learned other labels
+than its supervisor gives today; or where no test predictions of its supervisor are beside it.
+Folders without a run.json, from elsewhere, are taken as they are.
 """
 
 import collections
@@ -61,8 +61,10 @@ def find(results):
         links = [student.with_name(link) for link in lineage.teachers(f"{weak_name}-to-", name)]
 
         old = lineage.has_old_labels(student, *names) or has_other_test(weak, ceiling)
-        if old or differs_from_ceiling(student, ceiling) or differs_from_student(student, name):
-            left_out[str(student)] = OTHERWISE_MADE
+        differing = differs_from_ceiling(student, ceiling) | differs_from_student(student, name)
+        if old or differing:
+            which = f" It differs in: {', '.join(sorted(differing))}." if differing else ""
+            left_out[str(student)] = OTHERWISE_MADE + which
             continue
         chain = [str(link / path.name) for link in links]
         if not all(map(os.path.exists, chain)):
@@ -127,10 +129,7 @@ def folders_in(pairs):
 
 
 def differences(run, other):
-    """In what two runs differ, as a set: their digest, and what it leaves out.
-
-    Who compares the two says which of these may differ.
-    """
+    """The names of that in which two runs differ. Who compares them says which of these may."""
     names = ("seed", "loss", "model", "train", "labels", "test", "task")
     differing = {name for name in names if given(run, name) != given(other, name)}
     if run.get("loss_source") != other.get("loss_source"):
@@ -138,30 +137,30 @@ def differences(run, other):
     commits = {one.get("versions", {}).get(given(one, "model")) for one in (run, other)}
     if len(commits - {None}) > 1:  # of a model on the hub, which has moved
         differing.add("model")
-    if digest(run) != digest(other):
-        differing.add("digest")
-    return differing
+    return differing | different_settings(run, other)
 
 
-def digest(run):
-    """What a run may be compared by; None of predictions that come from elsewhere."""
-    return stage.comparable(run) if {"args", "inputs"} <= run.keys() else None
+def different_settings(run, other):
+    ours, theirs = ({} if is_foreign(one) else stage.comparable(one) for one in (run, other))
+    return {name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)}
+
+
+def is_foreign(run):
+    """Whether no stage made it: predictions that come from elsewhere."""
+    return not {"args", "inputs"} <= run.keys()
 
 
 def differs_from_ceiling(student, ceiling):
-    """Whether a student differs from its ceiling in more than labels and loss.
-
-    One that is prompted, or probed beside a finetuned ceiling, has settings of its own: there
-    model and test data alone must be the same.
-    """
+    """In what a student differs from its ceiling, but for labels and loss; of one that is prompted,
+    or probed beside a finetuned ceiling, in model and test data: other settings are its own."""
     ours, theirs = stage.read_run(student), stage.read_run(ceiling)
-    if digest(ours) is None or digest(theirs) is None:
-        return False
+    if is_foreign(ours) or is_foreign(theirs):
+        return set()
     differing = differences(ours, theirs) - {"labels", "loss"}
     prompted = ours.get("stage") == "prompt_strong"
     probed = given(ours, "linear_probe") and not given(theirs, "linear_probe")
     if not prompted and not probed:
-        return bool(differing)
+        return differing
 
     differing &= {"model", "test", "task"}
     finetuned = student.with_name(student.name.removesuffix("-then-probe"))
@@ -171,19 +170,19 @@ def differs_from_ceiling(student, ceiling):
         model = ours["inputs"].get("model")
         if stage.fingerprint(finetuned / "model", model)["sha256"] != given(ours, "model"):
             differing.add("model")
-    return bool(differing)
+    return differing
 
 
 def differs_from_student(control, name):
-    """Whether a control has another recipe, or an earlier loss, than the student beside it."""
+    """In what a control's recipe or loss differs from that of the student beside it."""
     kind = lineage.split_control(name)[1]
     if not kind:
-        return False  # it is none
+        return set()  # it is none
     ours = stage.read_run(control)
     theirs = stage.read_run(control.with_name(control.name.removesuffix(f"-{kind}")))
-    if digest(ours) is None or digest(theirs) is None:
-        return False
-    return bool(differences(ours, theirs) - {"labels"})
+    if is_foreign(ours) or is_foreign(theirs):
+        return set()
+    return differences(ours, theirs) - {"labels"}
 
 
 def has_other_test(weak, ceiling):
@@ -247,7 +246,7 @@ def made_as_newest(runs, models, may_differ):
             ours, newests = stage.read_run(folder), stage.read_run(Path(other).parent)
             between = differences(ours, newests)
             if made_otherwise(ours, newests):
-                between.add("digest")
+                between.add("made otherwise")
             if re.search("-generative(_|$)|-then-probe$", folder.name):  # each seed's own
                 between.discard("model")
             differing |= between
@@ -260,7 +259,8 @@ def made_otherwise(run, other):
     """Whether the model or the labels that two runs were given were made with other settings."""
     for name in ("model", "labels"):
         paths = [one.get("inputs", {}).get(name, {}).get("path", "") for one in (run, other)]
-        if len({digest(stage.read_run(Path(path).parent)) for path in paths} - {None}) > 1:
+        ours, theirs = (stage.read_run(Path(path).parent) for path in paths)
+        if not is_foreign(ours) and not is_foreign(theirs) and different_settings(ours, theirs):
             return True
     return False
 

@@ -248,16 +248,16 @@ def _identity(run):
 
 
 def comparable(run):
-    """A digest of settings, code, test and task: the same in all runs that may be compared.
+    """{name: value} of settings, code, test and task: the same in all runs that may be compared.
 
     Seed, loss and labels are none of it, for these are what is compared; nor is a model that is
     a folder, for another stage may have made it for this seed. See w2s/pairs.py.
     """
     varied = {*HOW, "seed", "loss", "labels", "weak", "test2"}
     settings = {name: value for name, value in run["args"].items() if name not in varied}
-    tested = {name: run["inputs"].get(name, {}).get("sha256") for name in ("test", "task")}
-    content = json.dumps([settings, tested, run.get("code")], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()
+    files = {name: run["inputs"][name]["sha256"] for name in ("test", "task")
+             if name in run["inputs"]}
+    return {**settings, **files, "code": run.get("code")}
 
 
 def inputs_beside(folder):

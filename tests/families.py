@@ -1,7 +1,7 @@
 """Every family of text models that transformers knows, tiny and random: does a text's result stay
 the same, whatever other texts are in its batch, and however the batch is cut?
 
-    python tests/families.py                # all of them: four minutes on one core
+    python tests/families.py                # all of them: one to four minutes on one core
     python tests/families.py llama gemma    # those whose name contains one of the words
 
 A row for each configuration class of AutoModelForSequenceClassification, and for variants of some.

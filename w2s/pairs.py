@@ -129,8 +129,9 @@ def folders_in(pairs):
 
 
 def differences(run, other):
-    """The names of that in which two runs differ. Who compares them says which of these may."""
-    names = ("seed", "loss", "model", "train", "labels", "test", "task")
+    """The names of that in which two runs differ: stage.comparable, and what it leaves out. Who
+    compares them says which of these may."""
+    names = ("seed", "loss", "model", "train", "labels")
     differing = {name for name in names if given(run, name) != given(other, name)}
     if run.get("loss_source") != other.get("loss_source"):
         differing.add("loss")
